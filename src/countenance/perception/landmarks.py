@@ -77,7 +77,9 @@ class FaceMesh:
         tensor = np.multiply(crop, np.float32(1.0 / 255.0), dtype=np.float32)[None]
         mesh, presence, *_ = self._sessions("face-mesh").run({"input_12": tensor})
         xyz = mesh.reshape(LANDMARKS, 3)
-        points = geometry.apply(geometry.invert(crop_from_frame), xyz[:, :2])
+        # The network counts from the crop's edge, we from the first pixel's centre: on mirrored crops its points
+        # mirror about 128, not 127.5 (tests/perception/test_landmarks.py measures it).
+        points = geometry.apply(geometry.invert(crop_from_frame), xyz[:, :2] - 0.5)
         depth = np.asarray(xyz[:, 2] * (region.side / _SIDE), np.float32)
         logit = float(presence.reshape(-1)[0])
         return points, depth, float(1.0 / (1.0 + np.exp(-np.clip(logit, -60.0, 60.0))))

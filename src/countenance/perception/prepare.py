@@ -51,7 +51,8 @@ def unpack_quantised(model: bytes) -> bytes:
         else:
             nodes.append(node)
     used = {name for node in nodes for name in node.input}
-    inputs = [entry for entry in graph.input if entry.name not in values]
+    # The published graph still declares its former float weights as inputs, which nothing reads.
+    inputs = [entry for entry in graph.input if entry.name in used and entry.name not in values]
     del graph.node[:], graph.initializer[:], graph.input[:], graph.value_info[:]
     graph.node.extend(nodes)
     graph.input.extend(inputs)

@@ -1,0 +1,71 @@
+"""Who a face is: SFace embeddings (Y. Zhong et al., "SFace: sigmoid-constrained hypersphere loss", 2021)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from countenance import geometry
+from countenance.perception.cards import CARDS
+from countenance.perception.pictures import expect_rgb
+from countenance.perception.session import SessionProvider, default_sessions
+
+if TYPE_CHECKING:
+    from countenance.types import FaceLandmarks, Float32, UInt8
+
+__all__ = ["EMBEDDER_ID", "EMBEDDING_SIZE", "SAME_PERSON_COSINE", "FaceEmbedder", "five_points"]
+
+EMBEDDING_SIZE = 128
+
+EMBEDDER_ID = f"{CARDS['face-embedder'].name}-sface-2021dec-{CARDS['face-embedder'].sha256[:12]}"
+"""Names the network that made an embedding; embeddings of different networks must never be compared."""
+
+SAME_PERSON_COSINE = 0.65
+
+_SIDE = 112
+# Where ArcFace, and everything trained like it, wants the eyes, nose tip and mouth corners.
+_TEMPLATE = np.array(
+    [[38.2946, 51.6963], [73.5318, 51.5014], [56.0252, 71.7366], [41.5493, 92.3655], [70.7299, 92.2041]]
+)
+
+
+class FaceEmbedder:
+    """Turns a face into an identity vector.
+
+    Args:
+        sessions: gives the network; the real one when None.
+    """
+
+    def __init__(self, sessions: SessionProvider | None = None) -> None:
+        self._sessions = sessions or default_sessions()
+
+    def __call__(self, rgb: UInt8, landmarks: FaceLandmarks) -> Float32:
+        """The embedding of a face, float32 ``(128,)``, of unit length.
+
+        Args:
+            rgb: uint8 ``(H, W, 3)``.
+            landmarks: the face, in the picture's pixels.
+
+        Raises:
+            ValueError: the picture has another form, or the landmarks are a single point.
+            WeightsError: the network cannot be fetched.
+        """
+        expect_rgb("FaceEmbedder", rgb)
+        crop_from_frame = geometry.umeyama(five_points(landmarks.points_xy), _TEMPLATE)
+        crop = geometry.warp(rgb, crop_from_frame, (_SIDE, _SIDE))
+        tensor = np.ascontiguousarray(crop.transpose(2, 0, 1)[None], np.float32)
+        vector = self._sessions("face-embedder").run({"data": tensor})[0].reshape(EMBEDDING_SIZE)
+        length = float(np.linalg.norm(vector))
+        if not np.isfinite(length) or length < 1e-6:
+            raise ValueError("FaceEmbedder: the network gave no direction for this crop")
+        return np.asarray(vector / length, np.float32)
+
+
+def five_points(points_xy: Float32) -> Float32:
+    """Right eye, left eye, nose tip, right and left mouth corner, float32 ``(5, 2)``, from 478 landmarks.
+
+    The eyes are the middles between their corners, which stay where they are when the gaze moves.
+    """
+    right_eye, left_eye = points_xy[[33, 133]].mean(axis=0), points_xy[[362, 263]].mean(axis=0)
+    return np.stack([right_eye, left_eye, points_xy[4], points_xy[61], points_xy[291]]).astype(np.float32)
