@@ -60,7 +60,7 @@ def lab_from_rgb(rgb: UInt8) -> Float32:
 def rgb_from_lab(lab: Float32) -> UInt8:
     """sRGB uint8 picture ``(H, W, 3)`` of CIE Lab; colours outside sRGB are clipped."""
     encoded = np.asarray(cv2.cvtColor(np.ascontiguousarray(lab, np.float32), cv2.COLOR_Lab2RGB), np.float32)
-    return np.rint(np.clip(encoded, 0.0, 1.0) * 255.0).astype(np.uint8)
+    return np.asarray(np.rint(np.clip(encoded, 0.0, 1.0) * 255.0), np.uint8)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
