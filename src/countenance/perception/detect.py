@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
-from countenance.perception.pictures import expect_rgb
+from countenance.perception.pictures import as_rgb
 from countenance.perception.session import SessionProvider, default_sessions
 from countenance.types import Detection
 
@@ -48,7 +48,8 @@ class FaceDetector:
             ValueError: the picture or the score has another form.
             WeightsError: the network cannot be fetched.
         """
-        height, width = expect_rgb("FaceDetector", rgb)
+        rgb = as_rgb("FaceDetector", rgb)
+        height, width = rgb.shape[:2]
         if not 0.0 <= min_score <= 1.0:
             raise ValueError(f"FaceDetector: expected min_score in [0, 1], got {min_score}")
         long_side = max(height, width)

@@ -13,7 +13,7 @@ import numpy as np
 
 from countenance import geometry
 from countenance.perception.blendshapes import BLENDSHAPE_NAMES, BLENDSHAPE_POINTS
-from countenance.perception.pictures import expect_rgb
+from countenance.perception.pictures import as_rgb
 from countenance.perception.session import SessionProvider, default_sessions
 from countenance.types import LANDMARKS, Detection, FaceLandmarks
 
@@ -60,7 +60,7 @@ class FaceMesh:
             ValueError: the picture has another form, or ``near`` is a single point.
             WeightsError: a network cannot be fetched.
         """
-        expect_rgb("FaceMesh", rgb)
+        rgb = as_rgb("FaceMesh", rgb)
         if isinstance(near, Detection):
             points, _, _ = self._points(rgb, _region_of_detection(near))
             region = _region_of_points(points)

@@ -16,7 +16,7 @@ from PIL import Image
 
 from countenance import geometry
 from countenance.errors import MinorError, SexualContentError
-from countenance.perception.pictures import expect_rgb
+from countenance.perception.pictures import as_rgb
 from countenance.perception.session import SessionProvider, default_sessions
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ class SexualContentScreen:
             ValueError: the picture has another form.
             WeightsError: the network cannot be fetched.
         """
-        expect_rgb("SexualContentScreen", rgb)
+        rgb = as_rgb("SexualContentScreen", rgb)
         # The network was trained on JPEGs resized by Pillow, so the same filter and one round of JPEG belong to it.
         squeezed = Image.fromarray(rgb).resize((_SQUEEZE, _SQUEEZE), Image.Resampling.BILINEAR)
         margin = (_SQUEEZE - _CENTRE) // 2
@@ -108,7 +108,7 @@ class ApparentAge:
             ValueError: the picture has another form, or the landmarks are a single point.
             WeightsError: the network cannot be fetched.
         """
-        expect_rgb("ApparentAge", rgb)
+        rgb = as_rgb("ApparentAge", rgb)
         places = (_CHIP_POINTS + _PADDING) / (1.0 + 2.0 * _PADDING) * _CHIP
         chip_from_frame = geometry.umeyama(landmarks.points_xy[_CHIP_LANDMARKS], places)
         chip = geometry.warp(rgb, chip_from_frame, (_CHIP, _CHIP)).astype(np.float32)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
-from countenance.perception.pictures import expect_rgb
+from countenance.perception.pictures import as_rgb
 from countenance.perception.session import SessionProvider, default_sessions
 from countenance.types import Mask
 
@@ -42,7 +42,8 @@ class PersonSegmenter:
             ValueError: the picture has another form.
             WeightsError: the network cannot be fetched.
         """
-        height, width = expect_rgb("PersonSegmenter", rgb)
+        rgb = as_rgb("PersonSegmenter", rgb)
+        height, width = rgb.shape[:2]
         small = cv2.resize(rgb, (_SIDE, _SIDE), interpolation=cv2.INTER_AREA)
         tensor = np.multiply(small, np.float32(1.0 / 255.0), dtype=np.float32)[None]
         person = self._sessions("person-mask").run({"input_1": tensor})[0].reshape(_SIDE, _SIDE)

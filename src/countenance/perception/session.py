@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import os
+import tempfile
 import threading
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Protocol
 
 from countenance.errors import WeightsError
 from countenance.perception import prepare, weights
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     import numpy as np
     from numpy.typing import NDArray
@@ -68,8 +71,9 @@ class _LiteSession:
     def __init__(self, model: bytes, threads: int) -> None:
         from ai_edge_litert.interpreter import Interpreter
 
-        self._interpreter: Any = Interpreter(model_content=model, num_threads=threads)
-        self._interpreter.allocate_tensors()
+        with _without_greeting():
+            self._interpreter: Any = Interpreter(model_content=model, num_threads=threads)
+            self._interpreter.allocate_tensors()
         self._inputs = {str(entry["name"]): int(entry["index"]) for entry in self._interpreter.get_input_details()}
         self._outputs = [int(entry["index"]) for entry in self._interpreter.get_output_details()]
         self._lock = threading.Lock()
@@ -80,6 +84,27 @@ class _LiteSession:
                 self._interpreter.set_tensor(self._inputs[name], value)
             self._interpreter.invoke()
             return [self._interpreter.get_tensor(index) for index in self._outputs]
+
+
+@contextmanager
+def _without_greeting() -> Iterator[None]:
+    """Drop the INFO lines that LiteRT writes to the process's stderr, which it has no setting for; pass others on."""
+    try:
+        stderr = os.dup(2)
+    except OSError:  # a process without stderr, as under pythonw
+        yield
+        return
+    with tempfile.TemporaryFile() as said:
+        os.dup2(said.fileno(), 2)
+        try:
+            yield
+        finally:
+            os.dup2(stderr, 2)
+            os.close(stderr)
+            said.seek(0)
+            for line in said:
+                if not line.startswith(b"INFO:"):
+                    os.write(2, line)
 
 
 _PREPARE: dict[str, Callable[[bytes], bytes]] = {
