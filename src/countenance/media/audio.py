@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import io
+from contextlib import suppress
 from fractions import Fraction
 from typing import TYPE_CHECKING, Protocol
 
 import av.error
 from av.audio.frame import AudioFrame
 from av.audio.resampler import AudioResampler
+from av.bitstream import BitStreamFilterContext
 
 from countenance.errors import MediaError
 from countenance.media.opening import reason_of
@@ -25,6 +28,7 @@ __all__ = ["AudioTracks"]
 _AAC_RATES = (96000, 88200, 64000, 48000, 44100, 32000, 24000, 22050, 16000, 12000, 11025, 8000)
 _AAC_LAYOUTS = ("mono", "stereo", "3.0", "4.0", "5.0", "5.1", "7.1(wide)", "7.1")
 _AAC_BITS_PER_SECOND_PER_CHANNEL = 96_000
+_GAP_SECONDS = Fraction(1, 10)
 _KEPT_METADATA = ("language", "title")  # of a track; never the file's, which may say where a witness was filmed
 
 
@@ -33,11 +37,17 @@ class _Track(Protocol):
 
 
 class _Copy:
-    """Hands packets on as they are."""
+    """Hands packets on as they are.
 
-    def __init__(self, target: AudioStream, shift_seconds: Fraction) -> None:
+    AAC from a transport stream has a header in each packet (ADTS) and none in front; MP4 and MKV want it the other way.
+    FFmpeg's muxers do that by themselves, except when they write fragments, so it is done here.
+    """
+
+    def __init__(self, source: AudioStream, target: AudioStream, shift_seconds: Fraction) -> None:
         self._target = target
         self._shift_seconds = shift_seconds
+        adts = source.codec_context.name.startswith("aac") and not source.codec_context.extradata
+        self._filter = BitStreamFilterContext("aac_adtstoasc", source) if adts else None
 
     def take(self, packet: Packet[AudioStream]) -> Sequence[Packet[AudioStream]]:
         if packet.dts is None:  # the mark of the end, or a packet without any time
@@ -45,16 +55,23 @@ class _Copy:
         shift = round(self._shift_seconds / packet.time_base)
         packet.dts -= shift
         packet.pts = packet.dts if packet.pts is None else packet.pts - shift
-        packet.stream = self._target
-        return [packet]
+        packets = self._filter.filter(packet) if self._filter else [packet]
+        for ready in packets:
+            ready.stream = self._target
+        return packets
 
 
 class _Encode:
-    """Decodes packets and encodes them as AAC; the first sample keeps its time."""
+    """Decodes packets and encodes them as AAC.
+
+    The first sample keeps its time; from then on samples are counted, since old containers give coarse times or none.
+    Only a gap of more than a tenth of a second is kept as a gap.
+    """
 
     def __init__(self, target: AudioStream, shift_seconds: Fraction) -> None:
         self._target = target
         self._shift_seconds = shift_seconds
+        self._next_seconds: Fraction | None = None
         self._resampler = AudioResampler(
             format=target.codec_context.format.name,
             layout=target.codec_context.layout.name,
@@ -67,13 +84,41 @@ class _Encode:
         frames: list[AudioFrame] = []
         for decoded in packet.decode():
             if isinstance(decoded, AudioFrame):
-                if decoded.pts is not None and decoded.time_base:
-                    decoded.pts -= round(self._shift_seconds / decoded.time_base)
+                self._set_time(decoded)
                 frames += self._resampler.resample(decoded)
         if at_end:
             frames += self._resampler.resample(None)
         packets = [encoded for frame in frames for encoded in self._target.encode(frame)]
         return packets + list(self._target.encode(None)) if at_end else packets
+
+    def _set_time(self, frame: AudioFrame) -> None:
+        stated = None
+        if frame.pts is not None and frame.time_base:
+            stated = frame.pts * frame.time_base - self._shift_seconds
+        starts = self._next_seconds
+        if starts is None or (stated is not None and stated - starts > _GAP_SECONDS):
+            starts = stated or Fraction(0)
+        frame.time_base = Fraction(1, frame.sample_rate)
+        frame.pts = round(starts * frame.sample_rate)
+        self._next_seconds = starts + Fraction(frame.samples, frame.sample_rate)
+
+
+def _takes(container_format: str, stream: AudioStream) -> bool:
+    """Whether the container takes the track's packets as they are.
+
+    Asked by writing a header into memory: FFmpeg's own query says yes to some pairs (Opus in MOV) that its muxer
+    refuses.
+    """
+    trial = av.open(io.BytesIO(), "w", format=container_format)
+    try:
+        trial.add_stream_from_template(stream)
+        trial.start_encoding()
+    except (av.error.FFmpegError, ValueError):
+        return False
+    finally:
+        with suppress(av.error.FFmpegError, ValueError):
+            trial.close()
+    return True
 
 
 class AudioTracks:
@@ -107,10 +152,11 @@ class AudioTracks:
         if not stream.codec_context:  # None, whatever PyAV's stub says, for a codec unknown to FFmpeg
             self.left_out += (f"sound track {stream.index}, whose codec FFmpeg does not know",)
             return
-        try:
+        track: _Track
+        if _takes(self._output.format.name, stream):
             target = self._output.add_stream_from_template(stream)
-            track: _Track = _Copy(target, self._shift_seconds)
-        except ValueError:  # "format does not support codec"
+            track = _Copy(stream, target, self._shift_seconds)
+        else:
             target = self._add_aac(stream)
             track = _Encode(target, self._shift_seconds)
         target.metadata.update({key: stream.metadata[key] for key in _KEPT_METADATA if key in stream.metadata})
@@ -156,7 +202,7 @@ class AudioTracks:
 
     def _converted(self, packet: Packet[AudioStream]) -> Sequence[Packet[AudioStream]]:
         try:
-            return self._tracks[packet.stream_index].take(packet)
+            return self._tracks[packet.stream.index].take(packet)
         except (av.error.FFmpegError, ValueError) as error:
             raise self._broken(reason_of(error)) from error
 

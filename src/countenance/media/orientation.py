@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import struct
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 import cv2
 import numpy as np
 from av.sidedata.sidedata import Type
 
 if TYPE_CHECKING:
+    from av.sidedata.sidedata import SideDataContainer
     from av.video.frame import VideoFrame
 
     from countenance.types import UInt8
@@ -55,8 +56,9 @@ def orientation_of(frame: VideoFrame) -> Orientation:
     The matrix (ISO/IEC 14496-12, 6.2.2) takes a stored point to ``x' = a·x + c·y``, ``y' = b·x + d·y``. Cameras write
     quarter turns and mirrorings; any other angle is taken as its nearest quarter turn.
     """
+    side_data = cast("SideDataContainer", frame.side_data)  # PyAV's stub says a dictionary
     try:
-        matrix = bytes(frame.side_data[Type.DISPLAYMATRIX])
+        matrix = bytes(side_data[Type.DISPLAYMATRIX])
     except KeyError:
         return UPRIGHT
     if len(matrix) < 36:

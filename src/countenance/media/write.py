@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from contextlib import ExitStack, contextmanager, suppress
 from fractions import Fraction
 from typing import TYPE_CHECKING, Self
@@ -104,6 +105,7 @@ class VideoWriter:
         try:
             self._temporary = self._stack.enter_context(replacing(self._path))
             with self._output_errors():
+                self._temporary.touch()  # a missing or read-only folder speaks here, in the system's own words
                 self._output = av.open(
                     str(self._temporary.absolute()), "w", container_options=self._container_options()
                 )
@@ -189,9 +191,12 @@ class VideoWriter:
     def _output_errors(self) -> Iterator[None]:
         try:
             yield
-        except OSError as error:  # PyAV's errors with an errno are OSErrors too
-            raise output_error(self._path, error) from error
-        except (av.error.FFmpegError, ValueError) as error:
+        except (OSError, av.error.FFmpegError, ValueError) as error:
+            # PyAV's errors with an errno are OSErrors too; its EPERM is FFmpeg's word for a packet it does not like.
+            if isinstance(error, OSError) and not (
+                error.errno == errno.EPERM and isinstance(error, av.error.FFmpegError)
+            ):
+                raise output_error(self._path, error) from error
             raise OutputError(
                 f"Cannot encode {self._path} with {self._codec} ({reason_of(error)}). "
                 "Choose an .mp4 name, or other encoder settings."
