@@ -90,7 +90,13 @@ CLIPS = (
         ),
     ),
     Clip(
-        "wma_sound.avi", codec="mpeg4", options={"bf": "0"}, time_base=Fraction(1, 25), sounds=(Sound("wmav2", 44100),)
+        "camera.avi",
+        codec="mjpeg",
+        pixel_format="yuvj420p",
+        frames=12,
+        colors=(2, 2, 5, 2),
+        time_base=Fraction(1, 25),
+        sounds=(Sound("adpcm_ms", 44100),),
     ),
     Clip("odd_size.webm", size_wh=(159, 121), codec="libvpx-vp9", frames=8, sounds=(Sound("libopus", layout="mono"),)),
     Clip("anamorphic.mp4", size_wh=(144, 160), pixel_shape=Fraction(16, 11), frames=8),
