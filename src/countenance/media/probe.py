@@ -143,7 +143,7 @@ def _first_frame(container: InputContainer, stream: VideoStream, path: Path) -> 
 
 def _timestamps(container: InputContainer, stream: VideoStream) -> list[int]:
     """Increasing times of the packets: MP4 and MOV have a full index, elsewhere the first packets are read."""
-    if has_full_index(container):
+    if _has_full_index(container):
         return [entry.timestamp for entry in stream.index_entries]
     times: list[int] = []
     try:
@@ -157,7 +157,7 @@ def _timestamps(container: InputContainer, stream: VideoStream) -> list[int]:
     return sorted(times)[:-4] if len(times) > 12 else sorted(times)  # the last ones may lack reordered neighbours
 
 
-def has_full_index(container: InputContainer) -> bool:
+def _has_full_index(container: InputContainer) -> bool:
     """Whether the demuxer knows every packet of a track before it is read (MP4, MOV)."""
     return container.format.name.startswith("mov,")
 
@@ -180,7 +180,7 @@ def _frame_count(
     container: InputContainer, stream: VideoStream, duration: Fraction | None, rate: Fraction
 ) -> tuple[int | None, bool]:
     # A fragmented file states no count, and its index grows only while it is read.
-    if has_full_index(container) and stream.frames > 0:
+    if _has_full_index(container) and stream.frames > 0:
         return sum(1 for entry in stream.index_entries if not entry.is_discard), True
     if stream.frames > 0:
         return stream.frames, False

@@ -12,9 +12,9 @@ import av.error
 import numpy as np
 
 from countenance.errors import MediaError
+from countenance.media.completeness import breaks_off
 from countenance.media.opening import MAX_PIXELS, check_regular_file, open_input, reason_of, video_stream
 from countenance.media.orientation import Orientation, orientation_of
-from countenance.media.probe import has_full_index
 from countenance.media.yuv import RgbFromVideo
 from countenance.types import Frame
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from av.container import InputContainer
+    from av.packet import Packet
     from av.video.frame import VideoFrame
     from av.video.stream import VideoStream
     from PIL.Image import Image
@@ -63,8 +64,9 @@ def read_frames(path: Path, *, start_index: int = 0) -> Iterator[Frame]:
             file) but not converted to RGB.
 
     Raises:
-        MediaError: not a video; or the file breaks off or is damaged, with the number of the last good frame; or the
-            picture changes its size on the way.
+        MediaError: not a video; or the file breaks off or is damaged, with the number of the last good frame (a
+            transport stream may end anywhere, so that cutting it short shows only in its last packet); or the picture
+            changes its size on the way.
         ValueError: ``start_index`` is negative.
     """
     if start_index < 0:
@@ -111,28 +113,33 @@ class _Times:
 
 def _decoded(path: Path, container: InputContainer, stream: VideoStream) -> Iterator[VideoFrame]:
     """Decoded frames; a damaged or missing part of the file raises instead of passing for its end."""
-    good = packets = 0
-    last_end = Fraction(0)
+    good = 0
+    end = Fraction(0)
     try:
-        for packet in container.demux(stream):
-            if packet.is_corrupt:
-                raise _broken(path, good, "a packet is incomplete")
-            packets += packet.size > 0
-            for frame in packet.decode():
+        for packet in _whole_packets(container, stream):
+            for frame in packet.decode() if packet else stream.decode(None):
                 if frame.is_corrupt:
                     raise _broken(path, good, "a frame is damaged")
                 yield frame
                 good += 1
-                last_end = max(last_end, _end_seconds(frame, stream))
+                end = max(end, _end_seconds(frame, stream))
+            if packet is None:
+                raise _broken(path, good, "a packet is incomplete")
+        if breaks_off(path) or _ends_early(container, stream, end):
+            raise _broken(path, good, "the file ends too early")
     except (av.error.FFmpegError, OSError, ValueError) as error:
         raise _broken(path, good, reason_of(error)) from error
     if good == 0:
         raise MediaError(f"No frame of {path} can be decoded. Copy it again or export it as H.264 MP4.")
-    if has_full_index(container):
-        if packets < len(stream.index_entries):
-            raise _broken(path, good, "the file ends too early")
-    elif (stated := _stated_end(container, stream)) is not None and last_end + Fraction(1, 2) < stated:
-        raise _broken(path, good, "the file ends too early")
+
+
+def _whole_packets(container: InputContainer, stream: VideoStream) -> Iterator[Packet[VideoStream] | None]:
+    """Packets of the track; None, and then nothing, in the place of the first incomplete one."""
+    for packet in container.demux(stream):
+        if packet.is_corrupt:
+            yield None
+            return
+        yield packet
 
 
 def _end_seconds(frame: VideoFrame, stream: VideoStream) -> Fraction:
@@ -141,19 +148,16 @@ def _end_seconds(frame: VideoFrame, stream: VideoStream) -> Fraction:
     return (frame.pts + (frame.duration or 0)) * stream.time_base
 
 
-def _stated_end(container: InputContainer, stream: VideoStream) -> Fraction | None:
-    """Where the header of a Matroska file says that the pictures end (other containers do not say)."""
+def _ends_early(container: InputContainer, stream: VideoStream, end: Fraction) -> bool:
+    """Whether a Matroska file has fewer pictures than its header says: its demuxer skips what it cannot read."""
     if not container.format.name.startswith("matroska"):
-        return None
-    if tag := stream.metadata.get("DURATION"):  # "00:01:02.033000000", of this track
-        try:
-            hours, minutes, seconds = tag.split(":")
-            return int(hours) * 3600 + int(minutes) * 60 + Fraction(seconds)
-        except ValueError:
-            return None
-    if container.duration and not container.streams.audio:
-        return Fraction(container.duration, 1_000_000)
-    return None
+        return False
+    try:
+        hours, minutes, seconds = stream.metadata.get("DURATION", "").split(":")  # "00:01:02.033000000"
+        stated = int(hours) * 3600 + int(minutes) * 60 + Fraction(seconds)
+    except ValueError:
+        return False  # no such tag, or an odd one
+    return end + 3 / (stream.average_rate or Fraction(25)) < stated
 
 
 def _broken(path: Path, good: int, reason: str) -> MediaError:
