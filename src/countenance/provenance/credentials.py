@@ -1,0 +1,129 @@
+"""Content Credentials by c2pa, kept off the network; the one place that knows the library's settings and file types."""
+
+from __future__ import annotations
+
+import json
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import c2pa
+
+__all__ = ["FAILURES_OF_TRUST", "context", "embeds", "failure_codes", "media_type", "read_store", "sidecar_path"]
+
+_EMBEDDED = {
+    ".mp4": "video/mp4",
+    ".m4v": "video/x-m4v",
+    ".mov": "video/quicktime",
+    ".avi": "video/avi",
+    ".png": "image/png",
+    ".jpg": "image/jpeg",
+    ".jpeg": "image/jpeg",
+    ".webp": "image/webp",
+    ".tif": "image/tiff",
+    ".tiff": "image/tiff",
+    ".avif": "image/avif",
+    ".wav": "audio/wav",
+    ".mp3": "audio/mpeg",
+    ".m4a": "audio/mp4",
+}
+_BESIDE = {".mkv": "video/x-matroska", ".webm": "video/webm", ".exr": "image/x-exr"}
+
+_SIDECAR_LIMIT = 64 * 2**20  # bytes; it is read whole
+
+FAILURES_OF_TRUST = frozenset({"signingCredential.untrusted"})
+"""Failure codes that say nothing against the file: the signer is only not on our list."""
+
+
+def media_type(path: Path) -> str | None:
+    """MIME type by the suffix, or None for a kind of file that we neither mark nor read credentials from."""
+    suffix = path.suffix.lower()
+    return _EMBEDDED.get(suffix) or _BESIDE.get(suffix)
+
+
+def embeds(path: Path) -> bool:
+    """Whether the credentials of this kind of file go into it; otherwise they go beside it."""
+    return path.suffix.lower() in _EMBEDDED
+
+
+def sidecar_path(path: Path) -> Path:
+    """Where the credentials of a file lie that cannot hold them: the same name with the suffix ``.c2pa``."""
+    return path.with_suffix(".c2pa")
+
+
+def context(trusted_pem: str = "") -> c2pa.Context:
+    """The library's settings: offline, no thumbnails, check what was written, trust these authorities only.
+
+    Args:
+        trusted_pem: certificates of trusted authorities, PEM, one after the other; may be empty.
+    """
+    settings: dict[str, Any] = {
+        "version": 1,
+        "core": {"allowed_network_hosts": []},
+        "verify": {
+            "verify_after_reading": True,
+            "verify_after_sign": True,
+            "verify_trust": True,
+            "verify_timestamp_trust": True,
+            "ocsp_fetch": False,
+            "remote_manifest_fetch": False,
+        },
+        "builder": {"thumbnail": {"enabled": False}},  # a thumbnail of the footage would show the hidden face
+    }
+    if trusted_pem:
+        settings["trust"] = {"trust_anchors": trusted_pem}
+    return c2pa.Context.from_dict(settings)
+
+
+def read_store(path: Path, trusted_pem: str = "", *, kind: str | None = None) -> dict[str, Any] | None:
+    """The manifest store of a file with the library's checks, as ``c2pa.Reader.json`` words it.
+
+    A kind of file that cannot hold them has them beside itself (see :func:`sidecar_path`).
+
+    Args:
+        path: a media file.
+        trusted_pem: see :func:`context`.
+        kind: MIME type, where the suffix does not tell.
+
+    Returns:
+        None when there are no credentials, neither in the file nor beside it.
+
+    Raises:
+        c2pa.C2paError: the file or its credentials cannot be parsed, or the credentials lie on the network.
+        OSError: the file cannot be read.
+    """
+    kind = kind or media_type(path)
+    manifest = None if kind in _EMBEDDED.values() else _read_sidecar(path)
+    if manifest is None and kind in _BESIDE.values():
+        return None
+    with ExitStack() as stack:
+        settings = stack.enter_context(context(trusted_pem))
+        stream = stack.enter_context(path.open("rb"))
+        try:
+            reader = stack.enter_context(c2pa.Reader(kind, stream, manifest, context=settings))
+        except c2pa.C2paError.ManifestNotFound:
+            return None
+        store = json.loads(reader.json())
+    if not isinstance(store, dict):
+        raise c2pa.C2paError("the manifest store is not an object")
+    return store
+
+
+def _read_sidecar(path: Path) -> bytes | None:
+    beside = sidecar_path(path)
+    if beside == path or not beside.is_file():
+        return None
+    if beside.stat().st_size > _SIDECAR_LIMIT:
+        raise c2pa.C2paError(f"{beside.name} is too large to be a manifest store")
+    return beside.read_bytes()
+
+
+def failure_codes(results: Any) -> set[str]:
+    """The failure codes in a ``validation_results`` object: of the active manifest and of its ingredients' changes."""
+    if not isinstance(results, dict):
+        return set()
+    groups = [results.get("activeManifest")]
+    for delta in results.get("ingredientDeltas") or ():
+        groups.append(delta.get("validationDeltas") if isinstance(delta, dict) else None)
+    failures = [entry for group in groups if isinstance(group, dict) for entry in group.get("failure") or ()]
+    return {str(entry.get("code")) for entry in failures if isinstance(entry, dict)}
