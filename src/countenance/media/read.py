@@ -47,7 +47,7 @@ PHOTO_SUFFIXES = frozenset({
 """Suffixes that are taken for photos, in lower case."""
 
 # No format that runs a helper program (EPS starts Ghostscript).
-_PHOTO_FORMATS = ("JPEG", "MPO", "PNG", "WEBP", "TIFF", "BMP", "AVIF")
+_PHOTO_FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "AVIF")
 
 
 def read_frames(path: Path, *, start_index: int = 0) -> Iterator[Frame]:
@@ -203,7 +203,9 @@ def _decoded_photo(path: Path) -> UInt8:
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # odd EXIF or palette data; the limit on size is ours
-        with Image.open(path, formats=_PHOTO_FORMATS) as image:
+        Image.init()
+        known = [name for name in _PHOTO_FORMATS if name in Image.OPEN]  # AVIF is new in Pillow 11.3
+        with Image.open(path, formats=known) as image:
             if image.width * image.height > MAX_PIXELS:
                 raise MediaError(f"{path} has {image.width}×{image.height} pixels. Scale it below 90 megapixels.")
             return _rgb_of(ImageOps.exif_transpose(image))
