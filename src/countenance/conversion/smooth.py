@@ -1,0 +1,76 @@
+"""Steadies landmarks in time without lag: a quadratic fitted over as many frames before as after."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from countenance import geometry
+
+if TYPE_CHECKING:
+    from countenance.types import Float32, Float64
+
+__all__ = ["PointHistory"]
+
+_TRUSTED = 0.015  # of the face's height: the largest correction that is surely noise
+_REFUSED = 0.04  # a correction so large means that the quadratic does not follow the motion
+
+
+class PointHistory:
+    """The last landmarks of one track with their times.
+
+    Fitting a polynomial around each frame is Savitzky and Golay's filter ("Smoothing and differentiation of data by
+    simplified least squares procedures", 1964), here with the true times, so that variable frame rates are right.
+
+    Args:
+        length: frames that are remembered.
+    """
+
+    def __init__(self, length: int) -> None:
+        self._rows: deque[tuple[int, float, Float32]] = deque(maxlen=max(length, 1))
+
+    def add(self, index: int, seconds: float, points_xy: Float32) -> None:
+        """Take the landmarks of a frame; indexes increase."""
+        self._rows.append((index, seconds, points_xy))
+
+    def at(self, index: int, reach: int) -> Float32:
+        """Steadied landmarks of one remembered frame, float32 ``(N, 2)``.
+
+        As many frames are used on either side as there are on the shorter one, without gaps, so the result leads as
+        little as it lags. Where the motion is too quick for a quadratic the result goes back to what was measured.
+
+        Args:
+            index: of a frame that was added.
+            reach: most frames on either side.
+
+        Raises:
+            KeyError: the frame is not remembered.
+        """
+        rows = {row: (seconds, points) for row, seconds, points in self._rows}
+        seconds, measured = rows[index]
+        half = 0
+        while half < reach and index - half - 1 in rows and index + half + 1 in rows:
+            half += 1
+        if half < 2:  # a quadratic through three points is the points
+            return measured
+        window = [rows[row] for row in range(index - half, index + half + 1)]
+        times = np.array([when - seconds for when, _ in window])
+        weights = _value_at_zero(times)
+        fitted = np.tensordot(weights, np.stack([points for _, points in window]).astype(np.float64), 1)
+        return _no_further_than_noise(measured, fitted)
+
+
+def _value_at_zero(times: Float64) -> Float64:
+    """Weights of the samples in the quadratic's value at time 0."""
+    powers = np.vander(times / max(np.abs(times).max(), 1e-9), 3, increasing=True)
+    return np.asarray(np.linalg.pinv(powers)[0], np.float64)
+
+
+def _no_further_than_noise(measured: Float32, fitted: Float64) -> Float32:
+    height = max(float(np.ptp(measured[:468, 1])), 1.0)
+    rigid = geometry.RIGID_POINTS
+    correction = float(np.sqrt(((fitted - measured)[rigid] ** 2).sum(axis=1).mean())) / height
+    trust = float(np.clip((_REFUSED - correction) / (_REFUSED - _TRUSTED), 0.0, 1.0))
+    return (measured + trust * (fitted - measured)).astype(np.float32)

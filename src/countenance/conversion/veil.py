@@ -1,0 +1,60 @@
+"""The veil: what covers a performer's face that could not be replaced.
+
+Soft to the eye and irreversible: the region keeps 6 × 7 averaged colours in steps of 16, which is fewer than any face
+can be told from (a face needs about 16 × 16 samples), whatever is done to them afterwards.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
+
+if TYPE_CHECKING:
+    from countenance.types import Float32, UInt8
+
+__all__ = ["head_ellipse", "veil"]
+
+_CELLS_WH = (6, 7)
+_STEP = 16
+_FEATHER = 1.3  # the ellipse's rim, where the veil has faded out, in radii of its full part
+
+
+def head_ellipse(face_xyxy: Float32) -> Float32:
+    """The ellipse of the whole head around a face's box: ``(x, y, radius_x, radius_y)``, float32 pixels.
+
+    Args:
+        face_xyxy: float32 ``(4,)``, from brow line or hairline to chin, as a detector or landmarks give it.
+    """
+    x0, y0, x1, y1 = (float(value) for value in face_xyxy)
+    width, height = x1 - x0, y1 - y0
+    size = max(width, 0.8 * height)  # a profile's box is narrow, its head is not
+    return np.array([(x0 + x1) / 2, (y0 + y1) / 2 - 0.08 * height, 0.75 * size, 0.85 * max(height, width)], np.float32)
+
+
+def veil(rgb: UInt8, ellipse: Float32) -> None:
+    """Veil an ellipse of a picture, in place; pixels farther out than 1.3 radii stay as they are.
+
+    Args:
+        rgb: uint8 ``(H, W, 3)``, writable.
+        ellipse: float32 ``(4,)``, see :func:`head_ellipse`; may reach past the picture.
+    """
+    height, width = rgb.shape[:2]
+    x, y, radius_x, radius_y = (float(value) for value in ellipse)
+    radius_x, radius_y = max(radius_x, 2.0), max(radius_y, 2.0)
+    left, right = int(np.floor(x - _FEATHER * radius_x)), int(np.ceil(x + _FEATHER * radius_x)) + 1
+    top, bottom = int(np.floor(y - _FEATHER * radius_y)), int(np.ceil(y + _FEATHER * radius_y)) + 1
+    left, right, top, bottom = max(left, 0), min(right, width), max(top, 0), min(bottom, height)
+    if right <= left or bottom <= top:
+        return
+    region = rgb[top:bottom, left:right]
+    cells = cv2.resize(region, _CELLS_WH, interpolation=cv2.INTER_AREA)
+    cells = (cells.astype(np.int32) // _STEP * _STEP + _STEP // 2).astype(np.uint8)
+    cover = cv2.resize(cells, (right - left, bottom - top), interpolation=cv2.INTER_LINEAR).astype(np.float32)
+    across = (np.arange(left, right, dtype=np.float32) - x) / radius_x
+    down = (np.arange(top, bottom, dtype=np.float32) - y) / radius_y
+    distance = np.sqrt(down[:, None] ** 2 + across[None, :] ** 2)
+    fade = np.clip((_FEATHER - distance) / (_FEATHER - 1.0), 0.0, 1.0)
+    alpha = (fade * fade * (3.0 - 2.0 * fade))[..., None]
+    region[:] = np.rint(region + alpha * (cover - region)).astype(np.uint8)
