@@ -1,0 +1,1 @@
+"""Training: one shared encoder and a decoder per person, trained on randomly distorted aligned faces."""

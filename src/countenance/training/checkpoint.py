@@ -1,0 +1,189 @@
+"""Checkpoints: one safetensors file each, whose header carries the bounded JSON, complete or absent.
+
+``checkpoint.safetensors`` is the newest, ``previous.safetensors`` the one before. A file is written beside its name,
+synced and renamed; the newest becomes the previous by a hard link before it is replaced, so that at no moment is there
+no complete one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import struct
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from countenance.atomic import replacing
+from countenance.errors import CheckpointError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from torch import Tensor
+
+__all__ = ["CHECKPOINT", "PREVIOUS", "Checkpoint", "CheckpointFacts", "load", "read_facts", "save"]
+
+CHECKPOINT = "checkpoint.safetensors"
+PREVIOUS = "previous.safetensors"
+
+_KEY = "countenance"
+_VERSION = 1
+_MAX_HEADER = 16 * 1024 * 1024
+_MAX_FACTS = 4 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class CheckpointFacts:
+    """What a checkpoint says of itself.
+
+    Attributes:
+        preset: the recipe, as ``Preset.to_json`` gives it.
+        lender: name.
+        performer: name.
+        record_id: of the consent record under which it was trained.
+        record_sha256: of that record.
+        faces_sha256: lender's and performer's faces as trained on, hex.
+        seed: of the run.
+        iteration: finished iterations.
+        samples_seen: faces shown to the network so far.
+        seconds: training time so far, without preparation.
+        device: where it was trained last.
+        history: rows of iteration, seconds, loss and held-out score.
+        tensors_sha256: of all tensors' bytes, in the order of their names.
+    """
+
+    preset: dict[str, Any]
+    lender: str
+    performer: str
+    record_id: str
+    record_sha256: str
+    faces_sha256: tuple[str, str]
+    seed: int
+    iteration: int
+    samples_seen: int
+    seconds: float
+    device: str
+    history: tuple[dict[str, float], ...]
+    tensors_sha256: str = ""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Checkpoint:
+    """A loaded checkpoint: its facts and all tensors by name, on the CPU."""
+
+    facts: CheckpointFacts
+    tensors: dict[str, Tensor]
+
+
+def _digest(tensors: Mapping[str, Tensor]) -> str:
+    """SHA-256 over names, shapes and bytes, in the order of the names."""
+    digest = hashlib.sha256()
+    for name in sorted(tensors):
+        tensor = tensors[name]
+        digest.update(f"{name}:{tensor.dtype}:{tuple(tensor.shape)};".encode())
+        digest.update(tensor.contiguous().view(-1).view(torch.uint8).numpy().data)
+    return digest.hexdigest()
+
+
+def save(folder: Path, facts: CheckpointFacts, tensors: Mapping[str, Tensor]) -> Path:
+    """Write a checkpoint; keep the one before.
+
+    Args:
+        folder: the model's folder; it is made if need be.
+        facts: see the class; ``tensors_sha256`` is filled in.
+        tensors: any device; stored contiguous.
+
+    Raises:
+        OutputError: disk full or no permission; the checkpoints that were there are untouched.
+    """
+    from safetensors.torch import save_file
+
+    # Plain contiguous copies: two names must not share memory, and channels-last is a matter of the run, not the file.
+    plain = {
+        name: tensor.detach().to("cpu", copy=True).contiguous(memory_format=torch.contiguous_format)
+        for name, tensor in tensors.items()
+    }
+    described = {**_facts_json(facts), "tensors_sha256": _digest(plain), "version": _VERSION}
+    text = json.dumps(described, separators=(",", ":"), allow_nan=False)
+    path = folder / CHECKPOINT
+    with replacing(path) as temporary:
+        folder.mkdir(parents=True, exist_ok=True)
+        save_file(plain, temporary, metadata={_KEY: text})
+        if path.exists():
+            _keep(path, folder / PREVIOUS)
+    return path
+
+
+def _facts_json(facts: CheckpointFacts) -> dict[str, Any]:
+    return {name: getattr(facts, name) for name in facts.__dataclass_fields__}
+
+
+def _keep(path: Path, previous: Path) -> None:
+    """Give ``path`` its second name, ``previous``, replacing the older one in one step."""
+    link = previous.with_name(previous.name + ".part")
+    link.unlink(missing_ok=True)
+    try:
+        os.link(path, link)
+    except OSError:  # a file system without hard links
+        shutil.copyfile(path, link)
+    link.replace(previous)
+
+
+def _damaged(path: Path, why: str) -> CheckpointError:
+    return CheckpointError(
+        f"The checkpoint {path} cannot be used: {why}. "
+        f"If {PREVIOUS} lies beside it, rename that to {CHECKPOINT}; otherwise delete the folder and train again."
+    )
+
+
+def read_facts(path: Path) -> CheckpointFacts:
+    """Read only a checkpoint's facts, without its tensors.
+
+    Raises:
+        CheckpointError: it is missing, damaged or of an unknown version.
+    """
+    try:
+        with path.open("rb") as stream:
+            head = stream.read(8)
+            length = struct.unpack("<Q", head)[0] if len(head) == 8 else 0
+            if not 2 <= length <= _MAX_HEADER:
+                raise _damaged(path, "it is not a safetensors file")
+            header = json.loads(stream.read(length))
+        text = header["__metadata__"][_KEY]
+        if not isinstance(text, str) or len(text) > _MAX_FACTS:
+            raise _damaged(path, "its description is too large")
+        facts = json.loads(text)
+        version = facts.pop("version")
+        if version != _VERSION:
+            raise _damaged(path, f"it is of version {version!r}, and this program reads version {_VERSION}")
+        facts["faces_sha256"] = tuple(facts["faces_sha256"])
+        facts["history"] = tuple(facts["history"])
+        return CheckpointFacts(**facts)
+    except OSError as error:
+        raise _damaged(path, error.strerror or str(error)) from error
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise _damaged(path, "its description is not what this program writes") from error
+
+
+def load(path: Path) -> Checkpoint:
+    """Read a checkpoint whole and check every byte of its tensors.
+
+    Raises:
+        CheckpointError: it is missing, truncated, edited or of an unknown version.
+    """
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    facts = read_facts(path)
+    try:
+        tensors: dict[str, Tensor] = load_file(path, device="cpu")
+    except (SafetensorError, OSError, ValueError, KeyError) as error:
+        raise _damaged(path, "it is truncated or damaged") from error
+    if _digest(tensors) != facts.tensors_sha256:
+        raise _damaged(path, "its weights were changed after it was written")
+    return Checkpoint(facts, tensors)

@@ -1,0 +1,163 @@
+"""Warping one face picture to another face's geometry by the canonical mesh (NumPy and OpenCV).
+
+The mesh's outline is continued by a ring, so that the warp fades out over cheeks and forehead instead of ending there.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
+
+from countenance.geometry import RIGID_POINTS, canonical_face, umeyama
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from countenance.types import Float32, Float64, UInt8
+
+__all__ = ["FrontalFace", "RasterMesh", "frontalise", "outline", "rasterise"]
+
+_RING = 1.35  # how far the ring lies beyond the outline, from the face's centre
+_SUBPIXEL_BITS = 4
+
+
+@lru_cache(maxsize=1)
+def outline() -> NDArray[np.intp]:
+    """The mesh's outline as an ordered loop of landmark numbers, int ``(36,)``."""
+    triangles = canonical_face().triangles.astype(np.intp)
+    edges = np.concatenate([triangles[:, [0, 1]], triangles[:, [1, 2]], triangles[:, [2, 0]]])
+    key = np.sort(edges, axis=1)
+    unique, counts = np.unique(key, axis=0, return_counts=True)
+    border = {tuple(edge) for edge in unique[counts == 1].tolist()}
+    following = {int(a): int(b) for a, b in edges.tolist() if tuple(sorted((a, b))) in border}
+    start = min(following)
+    loop = [start]
+    while (step := following[loop[-1]]) != start:
+        loop.append(step)
+    return np.array(loop, np.intp)
+
+
+@lru_cache(maxsize=1)
+def _topology() -> NDArray[np.intp]:
+    """Triangles of the mesh and its ring, ``(M, 3)``; vertices 468.. are the ring's, in the outline's order."""
+    loop = outline()
+    count = len(loop)
+    inner, inner_next = loop, np.roll(loop, -1)
+    outer = 468 + np.arange(count)
+    outer_next = np.roll(outer, -1)
+    strip = np.concatenate([np.stack([inner, inner_next, outer], 1), np.stack([inner_next, outer_next, outer], 1)])
+    return np.concatenate([strip, canonical_face().triangles.astype(np.intp)])
+
+
+def _with_ring(points_xy: Float32) -> Float64:
+    """The 468 mesh points and the ring, float64 ``(468 + 36, 2)``."""
+    mesh = np.asarray(points_xy[:468], np.float64)
+    border = mesh[outline()]
+    centre = border.mean(0)
+    return np.concatenate([mesh, centre + _RING * (border - centre)])
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RasterMesh:
+    """A face's mesh drawn into a crop: for each pixel its triangle, and each triangle's barycentric matrix.
+
+    ``triangle`` int32 ``(G, G)``, −1 outside the ring; ``barycentric`` float64 ``(M, 3, 3)``, takes ``(x, y, 1)``;
+    ``inside`` float32 ``(G, G)``, 1 within the face's outline; ``size`` is the side of the crop that the landmarks
+    are measured in, G the side of the grid.
+    """
+
+    triangle: NDArray[np.int32]
+    barycentric: Float64
+    inside: Float32
+    size: int
+
+    def sampling_map(self, source_xy: Float32) -> Float32:
+        """Where in a source crop (of side ``size``) each grid pixel comes from: float32 ``(G, G, 2)``."""
+        grid = self.triangle.shape[0]
+        corners = _with_ring(source_xy)[_topology()]  # (M, 3, 2)
+        affine = np.einsum("mkc,mkj->mcj", corners, self.barycentric).astype(np.float32)  # (M, 2, 3)
+        centres = ((np.arange(grid, dtype=np.float32) + 0.5) * (self.size / grid)) - 0.5
+        per_pixel = affine[self.triangle]  # (G, G, 2, 3); −1 picks the last triangle, overwritten below
+        result = per_pixel[..., 0] * centres[None, :, None] + per_pixel[..., 1] * centres[:, None, None]
+        result += per_pixel[..., 2]
+        outside = self.triangle < 0
+        if outside.any():
+            rows, columns = np.nonzero(outside)
+            result[rows, columns, 0] = centres[columns]
+            result[rows, columns, 1] = centres[rows]
+        return np.asarray(result, np.float32)
+
+    def warp(self, source_rgb: UInt8, source_xy: Float32) -> UInt8:
+        """``source_rgb`` ``(S, S, 3)`` of this mesh's crop size, moved from ``source_xy`` to this mesh's geometry."""
+        mapping = self.sampling_map(source_xy)
+        if mapping.shape[0] != self.size:
+            mapping = np.asarray(cv2.resize(mapping, (self.size, self.size)), np.float32)
+        x, y = np.ascontiguousarray(mapping[..., 0]), np.ascontiguousarray(mapping[..., 1])
+        moved = cv2.remap(source_rgb, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101)
+        return np.asarray(moved, np.uint8)
+
+    def interpolate(self, vertex_values: Float32) -> Float32:
+        """A value per landmark ``(468,)`` spread over the grid, float32 ``(G, G)``; 0 outside the ring."""
+        grid = self.triangle.shape[0]
+        values = np.concatenate([vertex_values[:468], vertex_values[outline()]]).astype(np.float64)
+        affine = np.einsum("mk,mkj->mj", values[_topology()], self.barycentric).astype(np.float32)
+        centres = ((np.arange(grid, dtype=np.float32) + 0.5) * (self.size / grid)) - 0.5
+        per_pixel = affine[self.triangle]
+        result = per_pixel[..., 0] * centres[None, :] + per_pixel[..., 1] * centres[:, None] + per_pixel[..., 2]
+        result[self.triangle < 0] = 0.0
+        return np.asarray(result, np.float32)
+
+
+def rasterise(points_xy: Float32, depth: Float32, size: int, grid: int) -> RasterMesh:
+    """Draw a face's mesh, nearest triangle last.
+
+    Args:
+        points_xy: float32 ``(478, 2)`` in pixels of a ``size`` × ``size`` crop.
+        depth: float32 ``(478,)``, smaller is nearer.
+        size: side of the crop that ``points_xy`` is measured in.
+        grid: side of the grid to draw; 2 pixels of a crop a cell lose less than a tenth of a pixel.
+    """
+    topology = _topology()
+    corners = _with_ring(points_xy)[topology]  # (M, 3, 2)
+    homogeneous = np.concatenate([corners, np.ones((*corners.shape[:2], 1))], axis=2)  # (M, 3, 3), rows are corners
+    area = np.linalg.det(homogeneous)
+    flat = np.abs(area) < 1e-6
+    homogeneous[flat] = np.eye(3)  # a triangle seen edge-on covers no pixel; keep its matrix finite
+    barycentric = np.linalg.inv(homogeneous).transpose(0, 2, 1)  # (M, corner, (x, y, 1))
+    strip = 2 * len(outline())
+    distance = np.full(len(topology), np.inf)
+    distance[strip:] = depth[topology[strip:]].mean(1)
+    order = np.argsort(-distance, kind="stable")
+    scaled = (corners + 0.5) * (grid / size) - 0.5
+    fixed = np.round(scaled * (1 << _SUBPIXEL_BITS)).astype(np.int32)
+    canvas = np.full((grid, grid), -1, np.int32)
+    for number in order:
+        if not flat[number]:
+            cv2.fillConvexPoly(canvas, fixed[number], int(number), lineType=cv2.LINE_8, shift=_SUBPIXEL_BITS)
+    inside = (canvas >= strip).astype(np.float32)
+    return RasterMesh(canvas, barycentric, inside, size)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FrontalFace:
+    """A face's landmarks without its pose.
+
+    ``shape_cm`` float64 ``(478, 3)``: as the canonical mesh lies, x right, y down, z away from the camera;
+    ``observed_from_shape`` float64 ``(3, 4)``, back to crop pixels and depth.
+    """
+
+    shape_cm: Float64
+    observed_from_shape: Float64
+
+
+def frontalise(points_xy: Float32, depth: Float32) -> FrontalFace:
+    """Undo position, scale and rotation by fitting the canonical mesh's rigid points in three dimensions."""
+    observed = np.column_stack([points_xy, depth]).astype(np.float64)
+    canonical = canonical_face().vertices_cm.astype(np.float64) * [1.0, -1.0, -1.0]
+    observed_from_shape = umeyama(canonical[RIGID_POINTS], observed[RIGID_POINTS])
+    linear, shift = observed_from_shape[:, :3], observed_from_shape[:, 3]
+    return FrontalFace((observed - shift) @ np.linalg.inv(linear).T, observed_from_shape)

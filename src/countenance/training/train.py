@@ -1,0 +1,357 @@
+"""The training loop: gate, resume, step, score, save; bounded by minutes or iterations, interruptible at any moment."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import time
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from countenance.errors import CheckpointError, TrainingError
+from countenance.training.checkpoint import CHECKPOINT, CheckpointFacts, load, save
+from countenance.training.prepare import PersonFaces, spread
+from countenance.training.presets import preset as preset_named
+from countenance.training.runs import make_run
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from countenance.consent.gate import Permit
+
+    from countenance.perception.perceive import Perception
+    from countenance.progress import Progress
+    from countenance.project import Project
+    from countenance.training.presets import Preset
+    from countenance.training.runs import Run
+
+__all__ = ["DEFAULT_MINUTES", "MAX_FACES", "Budget", "TrainReport", "choose_device", "load_people", "loop", "train"]
+
+DEFAULT_MINUTES = 8.0
+MAX_FACES = 2000
+"""Faces of one person that are held in memory; more are thinned evenly over time."""
+
+_SAVE_SECONDS = 60.0
+_SAVE_SHARE = 0.02  # saving may cost this share of training time; huge checkpoints are written less often
+_SCORE_SECONDS = 30.0
+_SCORE_SHARE = 0.03
+_BAD_STEPS = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """When to stop, counted over all runs of this model: the first limit that is reached."""
+
+    seconds: float = math.inf
+    iterations: float = math.inf
+
+    def spent(self, facts: CheckpointFacts) -> bool:
+        """Whether a checkpoint has used the budget up."""
+        return facts.seconds >= self.seconds or facts.iteration >= self.iterations
+
+    def share(self, facts: CheckpointFacts) -> float:
+        """How much is used up, in [0, 1]."""
+        return min(1.0, max(facts.seconds / self.seconds, facts.iteration / self.iterations))
+
+
+@dataclass(frozen=True, slots=True)
+class TrainReport:
+    """What training did.
+
+    Attributes:
+        iteration: finished iterations, over all runs.
+        samples_seen: faces shown, over all runs.
+        seconds: training time over all runs, without preparation.
+        history: rows of iteration, seconds, samples, loss (mean since the last row) and held_out_ssim.
+        resumed: whether a checkpoint was continued.
+        trained_seconds: training time of this run; 0 when the budget had been used up before.
+        model_dir: where the checkpoint is.
+        preset: its name.
+        device: torch's name of the device.
+    """
+
+    iteration: int
+    samples_seen: int
+    seconds: float
+    history: tuple[dict[str, float], ...]
+    resumed: bool
+    trained_seconds: float
+    model_dir: Path
+    preset: str
+    device: str
+
+
+def choose_device(name: str) -> torch.device:
+    """``auto`` takes CUDA, then Apple's MPS, then the CPU.
+
+    Raises:
+        TrainingError: the named device is not there.
+    """
+    if name == "auto":
+        if torch.cuda.is_available():
+            return torch.device("cuda")
+        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+        torch.empty(1, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise TrainingError(
+            f"The device {name!r} cannot be used here ({str(error).splitlines()[0]}). Use --device auto or cpu."
+        ) from error
+    return device
+
+
+def load_people(project: Project, names: tuple[str, str]) -> tuple[PersonFaces, PersonFaces]:
+    """The kept faces of two people, bounded to :data:`MAX_FACES` each.
+
+    Raises:
+        ProjectError, FaceSetError, NoFaceError: no face set, damaged, or too few faces.
+    """
+    from countenance.faceset.store import FaceSet, require_enough
+
+    found = []
+    for name in names:
+        with FaceSet.open(project.faceset_path(name)) as faceset:
+            faceset.verify()
+            require_enough(faceset)
+            arrays = faceset.load()
+        moment = np.stack([arrays.source_index, arrays.frame_index], axis=1)
+        faces = PersonFaces(arrays.rgb, arrays.landmarks_xy, arrays.depth, arrays.person_mask, moment)
+        found.append(spread(faces, MAX_FACES))
+    return found[0], found[1]
+
+
+def _faces_digest(faces: PersonFaces) -> str:
+    digest = hashlib.sha256(str(faces.rgb.shape).encode())
+    digest.update(np.ascontiguousarray(faces.rgb).data)
+    digest.update(np.ascontiguousarray(faces.points_xy).data)
+    return digest.hexdigest()
+
+
+def _permit(project: Project, lender: str, performer: str, perception: Perception | None) -> Permit:
+    """Ask the gate, with embeddings made anew from the very pixels that training will use."""
+    from countenance.consent.gate import require_consent
+    from countenance.faceset.reembed import reembed
+
+    from countenance.faceset.store import FaceSet
+    from countenance.perception.perceive import Perception
+
+    with FaceSet.open(project.faceset_path(lender)) as faceset:
+        embeddings = reembed(faceset, (perception or Perception()).embedder)
+    return require_consent(project, lender, performer, act="train", embeddings=embeddings)
+
+
+def train(
+    project: Project,
+    lender: str,
+    performer: str,
+    *,
+    preset: str = "swift",
+    minutes: float | None = None,
+    iterations: int | None = None,
+    device: str = "auto",
+    seed: int = 0,
+    progress: Progress | None = None,
+    perception: Perception | None = None,
+) -> TrainReport:
+    """Train, or go on training, the model that gives ``lender``'s face to ``performer``.
+
+    The budget counts all runs of the model together, so the same command continues after an interruption and does
+    nothing when the budget is used up. Ctrl-C saves before it leaves.
+
+    Args:
+        project: the project folder.
+        lender: name of the person whose face is shown; needs a consent record in force.
+        performer: name of the person in the footage.
+        preset: ``swift`` or ``classic``.
+        minutes: total training time; 8 when neither this nor ``iterations`` is given.
+        iterations: total iterations.
+        device: ``auto``, ``cpu``, ``cuda`` …
+        seed: of weights and distortions.
+        progress: called a few times a second.
+        perception: injected networks for tests.
+
+    Raises:
+        ConsentError: the gate refuses; nothing was trained.
+        CheckpointError: the model's checkpoint is damaged or belongs to other people, another preset or record.
+        NoFaceError, FaceSetError, ProjectError: the face sets cannot be used.
+        TrainingError: the loss is not finite any more, or the device is not there.
+    """
+    recipe = preset_named(preset)
+    target = choose_device(device)
+    for name, limit in (("minutes", minutes), ("iterations", iterations)):
+        if limit is not None and not 0 < limit < math.inf:
+            raise TrainingError(f"The budget of {limit} {name} is not above zero. Give a positive number.")
+    if minutes is None and iterations is None:
+        minutes = DEFAULT_MINUTES
+    budget = Budget(math.inf if minutes is None else minutes * 60.0, math.inf if iterations is None else iterations)
+    people = load_people(project, (lender, performer))
+    permit = _permit(project, lender, performer, perception)
+    folder = project.model_dir(lender, performer, preset)
+    fresh = CheckpointFacts(
+        preset=recipe.to_json(),
+        lender=lender,
+        performer=performer,
+        record_id=permit.record_id,
+        record_sha256=permit.record_sha256,
+        faces_sha256=(_faces_digest(people[0]), _faces_digest(people[1])),
+        seed=seed,
+        iteration=0,
+        samples_seen=0,
+        seconds=0.0,
+        device=str(target),
+        history=(),
+    )
+    stored = load(folder / CHECKPOINT) if (folder / CHECKPOINT).exists() else None
+    facts = fresh if stored is None else _continued(fresh, stored.facts, folder)
+    if stored is None or not budget.spent(facts):
+        run = make_run(recipe, people, device=target, seed=facts.seed, progress=progress)
+        if stored is not None:
+            run.restore(stored.tensors)
+        facts = loop(run, facts, budget, folder, progress=progress)
+        _log(project, facts, permit)
+    return TrainReport(
+        iteration=facts.iteration,
+        samples_seen=facts.samples_seen,
+        seconds=facts.seconds,
+        history=facts.history,
+        resumed=stored is not None,
+        trained_seconds=facts.seconds - (stored.facts.seconds if stored else 0.0),
+        model_dir=folder,
+        preset=preset,
+        device=str(target),
+    )
+
+
+def _log(project: Project, facts: CheckpointFacts, permit: Permit) -> None:
+    from countenance.consent.ledger import Ledger
+
+    row = {
+        "lender": facts.lender,
+        "performer": facts.performer,
+        "preset": facts.preset["name"],
+        "record_id": permit.record_id,
+        "record_sha256": permit.record_sha256,
+        "iteration": facts.iteration,
+        "faces_sha256": list(facts.faces_sha256),
+    }
+    Ledger(project.ledger_path).append("train", row)
+
+
+def _normal(recipe: Preset | dict[str, object]) -> dict[str, object]:
+    """A recipe as JSON brings it back: tuples become lists."""
+    items = recipe.to_json() if not isinstance(recipe, dict) else recipe
+    return {name: list(value) if isinstance(value, tuple) else value for name, value in items.items()}
+
+
+def _continued(fresh: CheckpointFacts, old: CheckpointFacts, folder: Path) -> CheckpointFacts:
+    """The facts to go on from, when the checkpoint belongs to the same work."""
+    if _normal(old.preset) != _normal(fresh.preset):
+        why = f"was written by another recipe ({old.preset.get('name')!r})"
+    elif (old.lender, old.performer) != (fresh.lender, fresh.performer):
+        why = f"is of {old.lender!r} for {old.performer!r}"
+    elif old.record_sha256 != fresh.record_sha256:
+        why = f"was trained under another consent record ({old.record_id})"
+    else:
+        return replace(old, faces_sha256=fresh.faces_sha256, device=fresh.device)
+    raise CheckpointError(f"The checkpoint in {folder} {why}. Delete that folder to train anew.")
+
+
+class _Clock:
+    """When the next save or score is due: after a while, and never at more than its share of the time."""
+
+    def __init__(self, seconds: float, share: float) -> None:
+        self._seconds, self._share = seconds, share
+        self._due = time.monotonic() + seconds
+
+    def due(self) -> bool:
+        return time.monotonic() >= self._due
+
+    def took(self, cost: float) -> None:
+        self._due = time.monotonic() + max(self._seconds, cost / self._share)
+
+
+def loop(
+    run: Run,
+    facts: CheckpointFacts,
+    budget: Budget,
+    folder: Path,
+    *,
+    progress: Progress | None = None,
+    clock: Callable[[], float] = time.perf_counter,
+) -> CheckpointFacts:
+    """Step until the budget is used up, saving and scoring now and then; save at the end and on Ctrl-C.
+
+    Args:
+        run: model, optimiser and data.
+        facts: where it stands.
+        budget: when to stop.
+        folder: of the checkpoints.
+        progress: called after each step with the budget's share.
+        clock: seconds, for the training time.
+
+    Raises:
+        TrainingError: ten steps in a row gave no finite loss; the last good checkpoint stands.
+    """
+    saving, scoring = _Clock(_SAVE_SECONDS, _SAVE_SHARE), _Clock(_SCORE_SECONDS, _SCORE_SHARE)
+    facts, losses, bad, saved = _scored(run, facts, []), [], 0, facts.iteration
+    try:
+        while not budget.spent(facts):
+            begun = clock()
+            step = run.step(facts.iteration)
+            elapsed = clock() - begun
+            bad = 0 if math.isfinite(step.loss) else bad + 1
+            if bad >= _BAD_STEPS:
+                raise TrainingError(
+                    f"The loss is not a number any more, at iteration {facts.iteration}. "
+                    "The last checkpoint is good: run the same command again to go on from it."
+                )
+            losses.append(step.loss)
+            facts = replace(
+                facts,
+                iteration=facts.iteration + 1,
+                samples_seen=facts.samples_seen + step.samples,
+                seconds=facts.seconds + elapsed,
+            )
+            if scoring.due():
+                begun = time.perf_counter()
+                facts, losses = _scored(run, facts, losses), []
+                scoring.took(time.perf_counter() - begun)
+            if saving.due() and not bad:
+                begun = time.perf_counter()
+                save(folder, facts, run.tensors())
+                saved = facts.iteration
+                saving.took(time.perf_counter() - begun)
+            if progress is not None:
+                progress(budget.share(facts), 1.0, _note(facts, step.loss, step.samples / max(elapsed, 1e-9)))
+        facts = _scored(run, facts, losses)
+    finally:
+        # Reached by the budget's end, by Ctrl-C and by errors alike; a diverged state is not worth keeping.
+        if not bad and facts.iteration > saved:
+            save(folder, facts, run.tensors())
+    return facts
+
+
+def _scored(run: Run, facts: CheckpointFacts, losses: list[float]) -> CheckpointFacts:
+    """Append a history row, unless nothing happened since the last."""
+    if facts.history and facts.history[-1]["iteration"] == facts.iteration:
+        return facts
+    row = {
+        "iteration": float(facts.iteration),
+        "seconds": round(facts.seconds, 3),
+        "samples": float(facts.samples_seen),
+        "held_out_ssim": round(run.score(), 5),
+    }
+    finite = [loss for loss in losses if math.isfinite(loss)]
+    if finite:
+        row["loss"] = round(sum(finite) / len(finite), 6)
+    return replace(facts, history=(*facts.history, row))
+
+
+def _note(facts: CheckpointFacts, loss: float, rate: float) -> str:
+    score = facts.history[-1]["held_out_ssim"] if facts.history else math.nan
+    return f"iteration {facts.iteration}, {rate:.0f} samples/s, loss {loss:.4f}, held-out SSIM {score:.4f}"
