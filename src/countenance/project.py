@@ -1,0 +1,219 @@
+"""The project folder: people/, models/, renders/, the ledger and ``countenance.toml``; and the user's own folders.
+
+film/
+  countenance.toml
+  ledger.sqlite
+  people/NAME/faces.sqlite, template.json, consent.json
+  models/LENDER--PERFORMER/PRESET/
+  renders/
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import unicodedata
+from dataclasses import dataclass
+from pathlib import Path
+
+import platformdirs
+
+from countenance.atomic import output_error
+from countenance.config import CONFIG_NAME, PRESETS, ProjectConfig, clean_line, did_you_mean, read_config, write_config
+from countenance.errors import ProjectError
+
+__all__ = ["NAME_LIMIT", "Project", "check_person_name", "user_cache_dir", "user_data_dir"]
+
+NAME_LIMIT = 64
+"""Longest name of a person, in characters and in half the bytes that a file system allows."""
+
+# Windows opens a device for these names, with any suffix, in any folder.
+_DEVICE_NAMES = re.compile(r"(?i:con|prn|aux|nul|com[0-9¹²³]|lpt[0-9¹²³])")
+
+
+def user_cache_dir() -> Path:
+    """The folder for what can be fetched again (weights); ``COUNTENANCE_HOME/cache`` where that is set."""
+    home = os.environ.get("COUNTENANCE_HOME")
+    return Path(home) / "cache" if home else Path(platformdirs.user_cache_dir("countenance"))
+
+
+def user_data_dir() -> Path:
+    """The folder for what is the user's own (signing identity); ``COUNTENANCE_HOME/data`` where that is set."""
+    home = os.environ.get("COUNTENANCE_HOME")
+    return Path(home) / "data" if home else Path(platformdirs.user_data_dir("countenance"))
+
+
+def check_person_name(name: str) -> str:
+    """A person's name that is safe as a folder: letters and digits of any script, single ``-``, and ``_``.
+
+    Returns:
+        The name in Unicode's NFC, so that one spelling is one folder.
+
+    Raises:
+        ProjectError: empty, too long, or with anything that could lead out of the folder or be read as two names.
+    """
+    good = unicodedata.normalize("NFC", name)
+    allowed = all(c in "-_" or unicodedata.category(c)[0] in "LM" or unicodedata.category(c) == "Nd" for c in good)
+    starts = bool(good) and unicodedata.category(good[0])[0] in "LN"
+    if not (allowed and starts) or "--" in good or good.endswith("-"):
+        raise ProjectError(
+            f"{name[:80]!r} cannot be a person's name here. Use letters, digits, _ and single -, starting with a "
+            "letter or digit, for example: vera."
+        )
+    if len(good) > NAME_LIMIT or len(good.encode("utf-8")) > 2 * NAME_LIMIT:
+        raise ProjectError(f"The name {good[:20]}… is too long. Use at most {NAME_LIMIT} characters.")
+    if _DEVICE_NAMES.fullmatch(good):
+        raise ProjectError(f"{name!r} is the name of a device on some systems. Choose another name.")
+    return good
+
+
+@dataclass(frozen=True, slots=True)
+class Project:
+    """A project folder that exists, with its settings. Make one by :meth:`create`, :meth:`open` or :meth:`find`."""
+
+    root: Path
+    config: ProjectConfig
+
+    @classmethod
+    def create(cls, root: Path, *, title: str | None = None, purpose: str = "film") -> Project:
+        """Make a new project folder.
+
+        Args:
+            root: the folder; it may exist, but must not be a project yet.
+            title: what the work is called; the folder's name when None.
+            purpose: one of :data:`countenance.config.PURPOSES`.
+
+        Raises:
+            ProjectError: it is a project already, or not a folder.
+            ConfigError: the title or purpose cannot be used.
+            OutputError: the folder cannot be written.
+        """
+        root = Path(root).resolve()
+        config = ProjectConfig(title=clean_line(title if title is not None else root.name, "title"), purpose=purpose)
+        if (root / CONFIG_NAME).exists():
+            raise ProjectError(f"{root} is a project already. Open it, or choose another folder.")
+        if root.exists() and not root.is_dir():
+            raise ProjectError(f"{root} is a file, not a folder. Choose another name.")
+        project = cls(root, config)
+        try:
+            for folder in (root, project.people_dir, root / "models", project.renders_dir):
+                # Faces of people are nobody else's business on a shared computer.
+                folder.mkdir(mode=0o700 if folder == project.people_dir else 0o777, parents=True, exist_ok=True)
+        except OSError as error:
+            raise output_error(root, error) from error
+        write_config(root / CONFIG_NAME, config)  # last: a folder with it is a complete project
+        return project
+
+    @classmethod
+    def open(cls, root: Path) -> Project:
+        """Open a project folder.
+
+        Raises:
+            ProjectError: the folder is not a project.
+            ConfigError: its settings are wrong.
+        """
+        root = Path(root).resolve()
+        if not (root / CONFIG_NAME).is_file():
+            raise ProjectError(f"{root} is not a project: it has no {CONFIG_NAME}. Make one with: countenance new.")
+        return cls(root, read_config(root / CONFIG_NAME))
+
+    @classmethod
+    def find(cls, start: Path | None = None) -> Project:
+        """The project that a folder lies in: the nearest one upwards with a ``countenance.toml``.
+
+        Args:
+            start: where to begin; the working directory when None.
+
+        Raises:
+            ProjectError: there is none.
+            ConfigError: its settings are wrong.
+        """
+        first = Path.cwd() if start is None else Path(start).resolve()
+        for folder in (first, *first.parents):
+            if (folder / CONFIG_NAME).is_file():
+                return cls.open(folder)
+        raise ProjectError(f"{first} is not inside a project. Go to one, or make one with: countenance new.")
+
+    @property
+    def people_dir(self) -> Path:
+        """Where the people's folders are."""
+        return self.root / "people"
+
+    @property
+    def renders_dir(self) -> Path:
+        """Where renders go unless told otherwise."""
+        return self.root / "renders"
+
+    @property
+    def ledger_path(self) -> Path:
+        """The ledger's file."""
+        return self.root / "ledger.sqlite"
+
+    def person_dir(self, name: str) -> Path:
+        """A person's folder; it need not exist.
+
+        Raises:
+            ProjectError: not a name (see :func:`check_person_name`).
+        """
+        return self.people_dir / check_person_name(name)
+
+    def faceset_path(self, name: str) -> Path:
+        """A person's face set (raises like :meth:`person_dir`)."""
+        return self.person_dir(name) / "faces.sqlite"
+
+    def consent_path(self, name: str) -> Path:
+        """A lender's consent record (raises like :meth:`person_dir`)."""
+        return self.person_dir(name) / "consent.json"
+
+    def template_path(self, name: str) -> Path:
+        """A lender's enrolled face template (raises like :meth:`person_dir`)."""
+        return self.person_dir(name) / "template.json"
+
+    def model_dir(self, lender: str, performer: str, preset: str) -> Path:
+        """Where the model of a pair is kept; it need not exist.
+
+        Raises:
+            ProjectError: not a name, or an unknown preset.
+        """
+        if preset not in PRESETS:
+            hint = did_you_mean(preset, PRESETS)
+            raise ProjectError(f"There is no preset {preset!r}{hint}. Choose one of: {', '.join(PRESETS)}.")
+        return self.root / "models" / f"{check_person_name(lender)}--{check_person_name(performer)}" / preset
+
+    def people(self) -> list[str]:
+        """Names of the people with a folder, sorted.
+
+        Raises:
+            ProjectError: the folder cannot be read.
+        """
+        names = []
+        try:
+            for folder in self.people_dir.iterdir() if self.people_dir.is_dir() else ():
+                if folder.is_dir() and _is_name(folder.name):
+                    names.append(unicodedata.normalize("NFC", folder.name))
+        except OSError as error:
+            raise ProjectError(
+                f"Cannot read {self.people_dir} ({error.strerror}). Check the folder's permissions."
+            ) from error
+        return sorted(names)
+
+    def require_person(self, name: str) -> str:
+        """The name of a person who has a folder here.
+
+        Raises:
+            ProjectError: nobody of that name, with the nearest name that there is.
+        """
+        good = check_person_name(name)
+        if not self.person_dir(good).is_dir():
+            known = self.people()
+            people = f"There are: {', '.join(known)}." if known else "There is nobody yet: extract faces first."
+            raise ProjectError(f"There is no person {good!r} in this project{did_you_mean(good, known)}. {people}")
+        return good
+
+
+def _is_name(name: str) -> bool:
+    try:
+        check_person_name(name)
+    except ProjectError:
+        return False
+    return True
