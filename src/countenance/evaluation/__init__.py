@@ -1,0 +1,1 @@
+"""How close a swap comes to the truth: pixel metrics (``metrics``) and whole clips (``compare``)."""

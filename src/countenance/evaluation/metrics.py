@@ -1,0 +1,167 @@
+"""How close a picture is to the truth, inside a mask (pure: NumPy, and OpenCV for filtering).
+
+Both metrics compare pixel with pixel, so they need a truth: the same shot with the right face. Neither says whether a
+face is *whose* it should be, or whether it moves well; two pictures that look alike to people can differ in either.
+
+| metric | range | better | says | fooled by |
+|---|---|---|---|---|
+| PSNR in dB | 0 .. ∞ | higher | size of the error | a shift of one pixel costs much, a plausible blur little |
+| SSIM | −1 .. 1 | higher | agreement of local structure | a shift, too; and nearly blind to a slight colour cast |
+
+A mask that reaches outside the face flatters everybody: the pixels there are the same in footage and truth.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from countenance.types import Float32, Float64, UInt8
+
+__all__ = [
+    "SSIM_SIGMA",
+    "SSIM_TAPS",
+    "close_holes",
+    "erode",
+    "psnr_db",
+    "psnr_db_of",
+    "squared_error",
+    "ssim",
+    "ssim_map",
+]
+
+SSIM_TAPS = 11
+"""Width of SSIM's Gaussian window in pixels."""
+
+SSIM_SIGMA = 1.5
+"""Standard deviation of SSIM's Gaussian window in pixels."""
+
+_PEAK = 255.0
+_C1, _C2 = (0.01 * _PEAK) ** 2, (0.03 * _PEAK) ** 2  # Wang's K1, K2: keep flat regions from dividing by nothing
+
+
+def psnr_db(picture: UInt8, truth: UInt8, mask: Float32 | None = None) -> float:
+    """Peak signal-to-noise ratio in decibels, ``10·log10(255² / MSE)``; infinite for equal pictures.
+
+    The mean squared error is over the three channels, each pixel weighted by the mask.
+
+    Args:
+        picture: uint8 ``(H, W, 3)``.
+        truth: uint8 ``(H, W, 3)``, the same size.
+        mask: float32 ``(H, W)`` in [0, 1]; None counts every pixel.
+
+    Raises:
+        ValueError: shapes that differ, or a mask in which nothing counts.
+    """
+    return psnr_db_of(squared_error(picture, truth, mask))
+
+
+def squared_error(picture: UInt8, truth: UInt8, mask: Float32 | None = None) -> float:
+    """Mean squared error in 8-bit steps squared, 0 .. 65025; arguments and errors as of :func:`psnr_db`.
+
+    A clip's PSNR is that of the mean of its frames' errors: a mean of decibels would be ruled by the best frames.
+    """
+    _check(picture, truth)
+    difference = picture.astype(np.float64) - truth.astype(np.float64)
+    return _weighted_mean((difference**2).mean(axis=2), mask)
+
+
+def psnr_db_of(error: float) -> float:
+    """PSNR in decibels of a mean squared error; infinite for 0."""
+    return math.inf if error == 0.0 else 10.0 * math.log10(_PEAK**2 / error)
+
+
+def ssim(picture: UInt8, truth: UInt8, mask: Float32 | None = None) -> float:
+    """Mean of :func:`ssim_map` inside the mask, in [−1, 1]; 1 for equal pictures.
+
+    Args:
+        picture: uint8 ``(H, W, 3)``.
+        truth: uint8 ``(H, W, 3)``, the same size.
+        mask: float32 ``(H, W)`` in [0, 1]; None counts every pixel. Windows at its edge see a little of what lies
+            outside (5 pixels): erode the mask where that matters.
+
+    Raises:
+        ValueError: shapes that differ, or a mask in which nothing counts.
+    """
+    return _weighted_mean(ssim_map(picture, truth), mask)
+
+
+def ssim_map(picture: UInt8, truth: UInt8) -> Float64:
+    """Structural similarity of each pixel's neighbourhood, float64 ``(H, W)``, the mean of the three channels.
+
+    Z. Wang, A. C. Bovik, H. R. Sheikh, E. P. Simoncelli, "Image quality assessment: from error visibility to structural
+    similarity", IEEE TIP 13(4), 2004: 11 × 11 Gaussian window with σ = 1.5, K1 = 0.01, K2 = 0.03, L = 255. The paper
+    takes luminance only; we take R, G and B apart and average, so that a wrong hue counts. At the border pictures are
+    mirrored.
+
+    Args:
+        picture: uint8 ``(H, W, 3)``.
+        truth: uint8 ``(H, W, 3)``, the same size.
+
+    Raises:
+        ValueError: shapes that differ.
+    """
+    _check(picture, truth)
+    x, y = picture.astype(np.float64), truth.astype(np.float64)
+    mean_x, mean_y = _blur(x), _blur(y)
+    variance_x = _blur(x * x) - mean_x * mean_x
+    variance_y = _blur(y * y) - mean_y * mean_y
+    covariance = _blur(x * y) - mean_x * mean_y
+    luminance = (2.0 * mean_x * mean_y + _C1) / (mean_x * mean_x + mean_y * mean_y + _C1)
+    structure = (2.0 * covariance + _C2) / (variance_x + variance_y + _C2)
+    return np.asarray((luminance * structure).mean(axis=2), np.float64)
+
+
+def close_holes(mask: Float32, radius: int = 4) -> Float32:
+    """A mask without pin-holes: morphological closing by a square of ``2·radius + 1`` pixels, soft edges kept.
+
+    Args:
+        mask: float32 ``(H, W)`` in [0, 1].
+        radius: holes up to twice as wide are closed.
+    """
+    side = 2 * radius + 1
+    closed = cv2.morphologyEx(np.pad(mask, side), cv2.MORPH_CLOSE, np.ones((side, side), np.uint8))
+    return np.asarray(closed[side:-side, side:-side], np.float32)
+
+
+def erode(mask: Float32, radius: int) -> Float32:
+    """A mask whose edge has moved inwards by ``radius`` pixels: the face without its outline.
+
+    Args:
+        mask: float32 ``(H, W)`` in [0, 1].
+        radius: in pixels; 0 changes nothing.
+    """
+    side = 2 * radius + 1
+    return np.asarray(cv2.erode(mask, np.ones((side, side), np.uint8)), np.float32)
+
+
+def _blur(values: Float64) -> Float64:
+    return np.asarray(
+        cv2.GaussianBlur(values, (SSIM_TAPS, SSIM_TAPS), SSIM_SIGMA, borderType=cv2.BORDER_REFLECT_101), np.float64
+    )
+
+
+def _weighted_mean(values: Float64, mask: Float32 | None) -> float:
+    if mask is None:
+        return float(values.mean())
+    if mask.shape != values.shape:
+        raise ValueError(f"mask: expected {values.shape}, got {mask.shape}")
+    weights: NDArray[np.float64] = mask.astype(np.float64)
+    total = float(weights.sum())
+    if not total > 0.0:
+        raise ValueError("mask: expected a region that counts, got an empty mask")
+    return float((values * weights).sum() / total)
+
+
+def _check(picture: UInt8, truth: UInt8) -> None:
+    for name, value in (("picture", picture), ("truth", truth)):
+        if value.dtype != np.uint8 or value.ndim != 3 or value.shape[2] != 3:
+            raise ValueError(f"{name}: expected uint8 (any, any, 3), got {value.dtype.name} {value.shape}")
+    if picture.shape != truth.shape:
+        raise ValueError(f"picture: expected the truth's {truth.shape}, got {picture.shape}")
