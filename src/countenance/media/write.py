@@ -5,11 +5,10 @@ from __future__ import annotations
 import errno
 from contextlib import ExitStack, contextmanager, suppress
 from fractions import Fraction
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Self, cast
 
 import av
 import av.error
-from av.video.stream import VideoStream
 
 from countenance.atomic import output_error, replacing
 from countenance.errors import OutputError
@@ -21,6 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
     from types import TracebackType
+
+    from av.video.stream import VideoStream
 
     from countenance.media.probe import VideoInfo
     from countenance.types import Frame
@@ -215,11 +216,14 @@ class VideoWriter:
         pixel_format = "yuv420p" if like.width % 2 == 0 and like.height % 2 == 0 else "yuv444p"
         rule = rule_of(like.color_space, like.color_range, like.pixel_format, like.width, like.height)
         self._from_rgb = VideoFromRgb(rule, pixel_format)
-        stream = self._output.add_stream(
-            self._codec, rate=like.average_rate, options=dict(self._encoder_options), time_base=like.time_base
+        if av.Codec(self._codec, "w").type != "video":
+            raise ValueError("it is no video encoder")
+        stream = cast(
+            "VideoStream",
+            self._output.add_stream(
+                self._codec, rate=like.average_rate, options=dict(self._encoder_options), time_base=like.time_base
+            ),
         )
-        if not isinstance(stream, VideoStream):
-            raise OutputError(f"{self._codec} is no video encoder. Choose libx264 or another one that FFmpeg names.")
         context = stream.codec_context
         context.width, context.height, context.pix_fmt = like.width, like.height, pixel_format
         context.sample_aspect_ratio = like.sample_aspect_ratio
