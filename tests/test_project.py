@@ -85,8 +85,8 @@ def test_names_that_are_fine(name: str) -> None:
 @pytest.mark.parametrize(
     "name",
     (
-        "|.|..|../vera|a/b|a\\b|/etc|C:|a b|a\0b|a\nb|-a|a-|_a|a--b|a.json|nul|COM1|lpt9|\u202ea|a\u200bb|\u0301a|~|%2e%2e"
-        "|*|vera\ud800|" + "x" * 65 + "|" + "维" * 60
+        "|.|..|../vera|a/b|a\\b|/etc|C:|a b|a\0b|a\nb|-a|a-|_a|a--b|a.json|nul|COM1|lpt9|\u202ea|a\u200bb|\u0301a|~"
+        "|%2e%2e|*|vera\ud800|" + "x" * 65 + "|" + "维" * 60
     ).split("|"),
 )
 def test_names_with_tricks(tmp_path: Path, name: str) -> None:
