@@ -42,7 +42,8 @@ class ConvertSettings:
         ``blend``: how the face is laid into the footage (docs: the pyramid hides the seam of a face whose colour is a
         little off). ``color_strength``: 0 leaves the swapper's colours, 1 matches them to the footage.
         ``color_seconds``: time constant of the match's smoothing. ``occlusion``: ask the person segmenter what is in
-        front of the face.
+        front of the face; off, because it takes hands and microphones for the person (bench/blending.py measures 0.2 %
+        less painted on an occluder) and costs as much as the blend itself. The swapper's mask does that work.
         ``crop_size``: side in pixels of the aligned faces that the swapper sees.
 
     Tracking
@@ -69,7 +70,7 @@ class ConvertSettings:
     blend: BlendMethod = "pyramid"
     color_strength: float = 0.7
     color_seconds: float = 0.4
-    occlusion: bool = True
+    occlusion: bool = False
     crop_size: int = 256
     smoothing_frames: int = 3
     lookahead_frames: int = 6
