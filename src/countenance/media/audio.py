@@ -13,6 +13,7 @@ from av.audio.resampler import AudioResampler
 from av.bitstream import BitStreamFilterContext
 
 from countenance.errors import MediaError
+from countenance.media.completeness import breaks_off
 from countenance.media.opening import reason_of
 
 if TYPE_CHECKING:
@@ -176,6 +177,8 @@ class AudioTracks:
                 if packet.is_corrupt:
                     raise self._broken("a packet is incomplete")
                 yield packet
+            if breaks_off(self._path):
+                raise self._broken("the file ends too early")
         except (av.error.FFmpegError, OSError) as error:
             raise self._broken(reason_of(error)) from error
 
