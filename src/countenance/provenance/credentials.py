@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 import json
+import mmap
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import c2pa
 
-__all__ = ["FAILURES_OF_TRUST", "context", "embeds", "failure_codes", "media_type", "read_store", "sidecar_path"]
+__all__ = [
+    "FAILURES_OF_TRUST",
+    "context",
+    "embeds",
+    "failure_codes",
+    "has_remains",
+    "media_type",
+    "read_store",
+    "sidecar_path",
+]
 
 _EMBEDDED = {
     ".mp4": "video/mp4",
@@ -29,6 +39,7 @@ _EMBEDDED = {
 }
 _BESIDE = {".mkv": "video/x-matroska", ".webm": "video/webm", ".exr": "image/x-exr"}
 
+_STORE_MARK = b"jumdc2pa\x00\x11\x00\x10\x80\x00\x00\xaa\x00\x38\x9b\x71"  # JUMBF description box of a manifest store
 _SIDECAR_LIMIT = 64 * 2**20  # bytes; it is read whole
 
 FAILURES_OF_TRUST = frozenset({"signingCredential.untrusted"})
@@ -116,6 +127,20 @@ def _read_sidecar(path: Path) -> bytes | None:
     if beside.stat().st_size > _SIDECAR_LIMIT:
         raise c2pa.C2paError(f"{beside.name} is too large to be a manifest store")
     return beside.read_bytes()
+
+
+def has_remains(path: Path) -> bool:
+    """Whether the bytes of a manifest store are in a file, or beside it, that c2pa cannot read.
+
+    Raises:
+        OSError: the file cannot be read.
+    """
+    if media_type(path) in _BESIDE.values() and sidecar_path(path).is_file():
+        return True
+    if path.stat().st_size == 0:
+        return False
+    with path.open("rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as data:
+        return data.find(_STORE_MARK) >= 0
 
 
 def failure_codes(results: Any) -> set[str]:

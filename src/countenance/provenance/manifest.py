@@ -26,6 +26,7 @@ __all__ = [
     "footage_ingredient",
     "manifest_definition",
     "read_claim",
+    "read_footage_credentials",
 ]
 
 CONSENT_LABEL = "org.countenance.consent"
@@ -190,6 +191,12 @@ def read_claim(manifest: Mapping[str, Any]) -> RenderClaim | None:
         )
     except (TypeError, ValueError):
         return None
+
+
+def read_footage_credentials(manifest: Mapping[str, Any]) -> str:
+    """What the signer states on the footage's own credentials: see :data:`FootageCredentials`, or "none"."""
+    data = _assertion_data(manifest, CONSENT_LABEL) or {}
+    return str(data.get("footage_credentials", "none"))
 
 
 def _assertion_data(manifest: Mapping[str, Any], label: str) -> Mapping[str, Any] | None:
