@@ -86,19 +86,24 @@ def umeyama(source: NDArray[np.floating], destination: NDArray[np.floating]) -> 
     Never a reflection.
 
     Raises:
-        ValueError: fewer than two distinct points, or shapes that differ.
+        ValueError: fewer than two distinct points on either side, a point that is not finite, or shapes that differ.
     """
     src = np.asarray(source, np.float64)
     dst = np.asarray(destination, np.float64)
     if src.shape != dst.shape or src.ndim != 2:
         raise ValueError(f"umeyama: expected two (N, D) arrays of one shape, got {src.shape} and {dst.shape}")
     count, dims = src.shape
+    if count < 2:
+        raise ValueError(f"umeyama: expected at least two distinct points, got {count}")
+    if not (np.isfinite(src).all() and np.isfinite(dst).all()):
+        raise ValueError("umeyama: expected finite points, got NaN or infinity")
     src_mean, dst_mean = src.mean(0), dst.mean(0)
     src_centred, dst_centred = src - src_mean, dst - dst_mean
-    variance = float((src_centred**2).sum() / max(count, 1))
-    extent = float(np.abs(src).max(initial=1.0))
-    if not np.isfinite(variance) or variance <= (1e-9 * max(extent, 1.0)) ** 2:
-        raise ValueError("umeyama: expected at least two distinct, finite points, got coincident ones")
+    for name, points, centred in (("source", src, src_centred), ("destination", dst, dst_centred)):
+        extent = float(np.abs(points).max(initial=1.0))  # the mean of equal points is off by a rounding of their size
+        if float((centred**2).sum()) <= count * (1e-9 * extent) ** 2:
+            raise ValueError(f"umeyama: expected at least two distinct {name} points, got coincident ones")
+    variance = float((src_centred**2).sum() / count)
     u, singular, vt = np.linalg.svd(dst_centred.T @ src_centred / count)
     signs = np.ones(dims)
     if np.linalg.det(u) * np.linalg.det(vt) < 0:
