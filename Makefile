@@ -1,0 +1,46 @@
+# Everything runs in .venv beside this file; nothing is installed elsewhere.
+#
+#   make demo    the whole job on the embedded synthetic performers, into out/demo
+#   make test    the tests
+#   make check   format, lint, types, tests with coverage
+#
+# Another interpreter: make PY=python3.12 demo. Another package index or mirror: as pip is set up (pip.conf, PIP_*).
+# torch comes in the build that the index has under the pinned version; where that is a CUDA build and a CPU one is
+# wanted: PIP_EXTRA_INDEX_URL=https://download.pytorch.org/whl/cpu make venv (constraints.txt admits both).
+
+PY ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+OUT ?= out/demo
+MINUTES ?=
+
+.PHONY: venv demo test check format clean
+
+venv: $(STAMP)
+
+$(STAMP): pyproject.toml constraints.txt
+	@$(PY) -c 'import sys; sys.exit("Python 3.11 or newer is needed; this is " + sys.version.split()[0] + ". Try make PY=python3.12" if sys.version_info < (3, 11) else 0)'
+	test -x $(BIN)/python || $(PY) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable . --group dev
+	@touch $@
+
+demo: $(STAMP)
+	$(BIN)/countenance demo --out $(OUT) $(if $(MINUTES),--minutes $(MINUTES))
+
+test: $(STAMP)
+	$(BIN)/python -m pytest
+
+check: $(STAMP)
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/python -m pytest --cov --cov-report=term:skip-covered
+
+format: $(STAMP)
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+clean:
+	rm -rf build dist .mypy_cache .ruff_cache .pytest_cache .coverage out
