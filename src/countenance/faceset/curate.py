@@ -6,6 +6,7 @@ Thresholds were set on the embedded performers (320×320, 25 fps) and on blurred
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
 import cv2
@@ -149,7 +150,7 @@ class Seen:
             return False
         squares = ((self._points[: self.count][calm] - points) ** 2).sum(axis=2)
         bounds = np.cumsum([0, *map(len, _GROUPS)])
-        spread = np.max([squares[:, a:b].mean(axis=1) for a, b in zip(bounds, bounds[1:], strict=False)], axis=0)
+        spread = np.max([squares[:, a:b].mean(axis=1) for a, b in pairwise(bounds)], axis=0)
         return bool((np.sqrt(spread) < _CALM_LANDMARKS * patience).any())
 
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 __all__ = ["DETECT_EVERY", "MOST_FACES", "FaceFollower", "Sighting"]
 
 DETECT_EVERY = 5
-"""Frames between two runs of the detector while every face is followed: a new face is found within a fifth of a second."""
+"""Frames between two runs of the detector, unless a face is lost: a new one is found within a fifth of a second."""
 
 MOST_FACES = 8
 """Of one frame, the largest: nobody gathers a lender's face from a crowd."""
@@ -58,7 +58,7 @@ class FaceFollower:
         before = len(self._followed)
         found = [sighting for old in self._followed if (sighting := self._see(rgb, old.landmarks, old.detection_score))]
         alive = [sighting for sighting in found if sighting.landmarks.presence >= SURE_PRESENCE]
-        if self._until_detection <= 0 or len(alive) < max(before, 1):
+        if self._until_detection <= 0 or len(alive) < before:
             found = alive = self._searched(rgb, alive)
             self._until_detection = DETECT_EVERY
         self._until_detection -= 1

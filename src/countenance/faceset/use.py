@@ -1,0 +1,79 @@
+"""What training and the consent gate ask of a face set."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from countenance.errors import FaceSetError, NoFaceError
+from countenance.faceset.records import FaceArrays
+from countenance.types import FaceLandmarks
+
+if TYPE_CHECKING:
+    from countenance.faceset.store import FaceSet
+    from countenance.perception.identity import FaceEmbedder
+    from countenance.types import Float32
+
+__all__ = ["MINIMUM_FACES", "reembed", "require_enough"]
+
+MINIMUM_FACES = 20
+"""Fewer kept faces than this teach a model nothing that it could use."""
+
+
+def require_enough(faceset: FaceSet, minimum: int = MINIMUM_FACES) -> int:
+    """Refuse a face set with too few faces; gives their number.
+
+    Raises:
+        NoFaceError: fewer than ``minimum`` faces are kept; the message says what to film, or that an interrupted
+            extraction must be finished first.
+    """
+    counts = faceset.counts()
+    if counts.kept >= minimum:
+        return counts.kept
+    person = faceset.path.parent.name
+    have = f"There {'is 1 usable face' if counts.kept == 1 else f'are {counts.kept} usable faces'} of {person}"
+    unfinished = [source.name for source in faceset.sources() if source.state != "done"]
+    if counts.pending and unfinished:
+        raise NoFaceError(
+            f"{have}, at least {minimum} are needed, and the extraction of {', '.join(unfinished[:3])} was "
+            "interrupted. Run the same `countenance extract` command again; it continues where it stopped."
+        )
+    why = next(iter(counts.rejected), None)
+    most = f" (most others were rejected: {why})" if why and counts.rejected_in_all > counts.kept else ""
+    raise NoFaceError(
+        f"{have} and at least {minimum} are needed{most}. Film about 20 seconds of this person from near by in even "
+        "light, talking, blinking, and looking left, right, up and down, and extract that too."
+    )
+
+
+def reembed(faces: FaceSet | FaceArrays, embedder: FaceEmbedder) -> Float32:
+    """Identity vectors computed from the stored pixels themselves, for the consent gate.
+
+    Stored embeddings prove nothing, since whoever can edit the file can edit them; these are of the very pixels that a
+    model would learn.
+
+    Args:
+        faces: a face set, whose kept faces are meant, or faces that were loaded from one.
+        embedder: the network, for example ``Perception().embedder``.
+
+    Returns:
+        float32 ``(N, 128)`` of unit length, in the order of ``FaceSet.load()``.
+
+    Raises:
+        FaceSetError: the face set is damaged, or a crop has no identity at all.
+    """
+    arrays = faces if isinstance(faces, FaceArrays) else faces.load("kept")
+    vectors = np.zeros((len(arrays), 128), np.float32)
+    for row in range(len(arrays)):
+        marks = FaceLandmarks(
+            arrays.landmarks_xy[row], arrays.depth[row], arrays.blendshapes[row], float(arrays.presence[row])
+        )
+        try:
+            vectors[row] = embedder(arrays.rgb[row], marks)
+        except ValueError as error:
+            raise FaceSetError(
+                f"Face {int(arrays.ids[row])} of the face set shows nobody ({error}). Delete the face set and extract "
+                "the faces again."
+            ) from error
+    return vectors
