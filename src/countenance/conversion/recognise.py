@@ -41,7 +41,8 @@ class Identity:
     def add(self, cosine: float) -> Verdict:
         """Take one look and give the new verdict."""
         if self._was_performer and cosine < self._other:
-            self._samples.clear()  # somebody else may have taken the place: old looks must not vouch for them
+            # Somebody else may have taken the place: the looks at whoever was here must not vouch for them.
+            self._samples = deque((sample for sample in self._samples if sample < self._other), maxlen=_WINDOW)
         self._samples.append(cosine)
         self.looks += 1
         self.verdict = self._judge()

@@ -124,6 +124,8 @@ class Tracker:
             if self._shots(frame.rgb):
                 self.shot += 1
                 self._tracks.clear()
+        earliest = float(frame.pts_seconds) - self._settings.hold_seconds
+        self._tracks = [track for track in self._tracks if track.seen_seconds >= earliest]
         with self._watch("detect"):
             found = self._see.detector(frame.rgb, min_score=self._settings.weak_score)
         strong = [face for face in found if face.score >= self._settings.strong_score]
@@ -185,7 +187,7 @@ class Tracker:
         return found if usable and np.ptp(found.points_xy, axis=0).min() >= 2.0 else None
 
     def _drop_doubles(self, places: list[_Place]) -> None:
-        """Forget tracks that left long ago, and the worse of two that follow one face."""
+        """Forget the worse of two tracks that follow one face."""
         gone: set[int] = set()
         order = sorted(places, key=lambda place: ("strong", "weak", "tracker", "none").index(place.evidence))
         for position, place in enumerate(order):
@@ -193,10 +195,6 @@ class Tracker:
             if any(overlap(place.track.box_xyxy, other.track.box_xyxy) > _SAME_FACE for other in better):
                 gone.add(id(place.track))
         self._tracks = [track for track in self._tracks if id(track) not in gone]
-
-    def forget_before(self, seconds: float) -> None:
-        """Drop tracks that nothing has shown since ``seconds``."""
-        self._tracks = [track for track in self._tracks if track.seen_seconds >= seconds]
 
     def _recognise(self, frame: Frame, place: _Place) -> Look:
         track, seconds, cosine = place.track, float(frame.pts_seconds), None
