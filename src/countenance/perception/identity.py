@@ -8,7 +8,7 @@ import numpy as np
 
 from countenance import geometry
 from countenance.perception.cards import CARDS
-from countenance.perception.pictures import as_rgb
+from countenance.perception.pictures import as_rgb, cut
 from countenance.perception.session import SessionProvider, default_sessions
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ class FaceEmbedder:
         """
         rgb = as_rgb("FaceEmbedder", rgb)
         crop_from_frame = geometry.umeyama(five_points(landmarks.points_xy), _TEMPLATE)
-        crop = geometry.warp(rgb, crop_from_frame, (_SIDE, _SIDE))
+        crop = cut(rgb, crop_from_frame, _SIDE)
         tensor = np.ascontiguousarray(crop.transpose(2, 0, 1)[None], np.float32)
         vector = self._sessions("face-embedder").run({"data": tensor})[0].reshape(EMBEDDING_SIZE)
         length = float(np.linalg.norm(vector))

@@ -8,12 +8,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-import cv2
 import numpy as np
 
 from countenance import geometry
 from countenance.perception.blendshapes import BLENDSHAPE_NAMES, BLENDSHAPE_POINTS
-from countenance.perception.pictures import as_rgb
+from countenance.perception.pictures import as_rgb, cut
 from countenance.perception.session import SessionProvider, default_sessions
 from countenance.types import LANDMARKS, Detection, FaceLandmarks
 
@@ -71,9 +70,7 @@ class FaceMesh:
 
     def _points(self, rgb: UInt8, region: _Region) -> tuple[Float32, Float32, float]:
         crop_from_frame = _crop_from_frame(region)
-        crop = cv2.warpAffine(
-            rgb, crop_from_frame, (_SIDE, _SIDE), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
-        )
+        crop = cut(rgb, crop_from_frame, _SIDE)
         tensor = np.multiply(crop, np.float32(1.0 / 255.0), dtype=np.float32)[None]
         mesh, presence, *_ = self._sessions("face-mesh").run({"input_12": tensor})
         xyz = mesh.reshape(LANDMARKS, 3)
@@ -97,29 +94,28 @@ def _crop_from_frame(region: _Region) -> Float64:
     return np.column_stack([linear, (_SIDE - 1) / 2.0 - linear @ region.centre_xy])
 
 
-def _checked(region: _Region) -> _Region:
-    values = [*region.centre_xy, region.side, region.angle]
-    if not np.isfinite(values).all() or region.side < 1e-3:
+def _extent(*points: Float32) -> list[Float64]:
+    """The points in float64, once they are known to be finite and to span more than nothing."""
+    wide = [group.astype(np.float64) for group in points]
+    if not all(np.isfinite(group).all() for group in wide) or np.ptp(wide[0].reshape(-1, 2), axis=0).max() < 1e-3:
         raise ValueError("FaceMesh: expected a face of some size at `near`, got coincident or infinite points")
-    return region
+    return wide
 
 
 def _region_of_points(points_xy: Float32) -> _Region:
     """MediaPipe's tracking crop, with the box measured along the turned axes so that a tilted head is not cut."""
-    points = points_xy.astype(np.float64)
+    (points,) = _extent(points_xy)
     across = points[_LEFT_EYE] - points[_RIGHT_EYE]
     angle = float(np.arctan2(across[1], across[0]))
     axes = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
     turned = points @ axes
     low, high = turned.min(axis=0), turned.max(axis=0)
-    return _checked(_Region(axes @ ((low + high) / 2.0), float((high - low).max()) * _MARGIN, angle))
+    return _Region(axes @ ((low + high) / 2.0), float((high - low).max()) * _MARGIN, angle)
 
 
 def _region_of_detection(detection: Detection) -> _Region:
     """A first crop from the detector: its box, turned about its centre by the line through the eyes."""
-    box = detection.box_xyxy.astype(np.float64)
-    across = (detection.points_xy[1] - detection.points_xy[0]).astype(np.float64)
+    box, eyes = _extent(detection.box_xyxy, detection.points_xy[:2])
+    across = eyes[1] - eyes[0]
     centre = (box[:2] + box[2:]) / 2.0
-    return _checked(
-        _Region(centre, float((box[2:] - box[:2]).max()) * _MARGIN, float(np.arctan2(across[1], across[0])))
-    )
+    return _Region(centre, float(np.abs(box[2:] - box[:2]).max()) * _MARGIN, float(np.arctan2(across[1], across[0])))

@@ -16,7 +16,7 @@ from PIL import Image
 
 from countenance import geometry
 from countenance.errors import MinorError, SexualContentError
-from countenance.perception.pictures import as_rgb
+from countenance.perception.pictures import as_rgb, cut
 from countenance.perception.session import SessionProvider, default_sessions
 
 if TYPE_CHECKING:
@@ -111,7 +111,7 @@ class ApparentAge:
         rgb = as_rgb("ApparentAge", rgb)
         places = (_CHIP_POINTS + _PADDING) / (1.0 + 2.0 * _PADDING) * _CHIP
         chip_from_frame = geometry.umeyama(landmarks.points_xy[_CHIP_LANDMARKS], places)
-        chip = geometry.warp(rgb, chip_from_frame, (_CHIP, _CHIP)).astype(np.float32)
+        chip = cut(rgb, chip_from_frame, _CHIP).astype(np.float32)
         tensor = np.ascontiguousarray(((chip - _MEAN_RGB) / np.float32(256.0)).transpose(2, 0, 1)[None])
         odds = self._sessions("apparent-age").run({"images": tensor})[0].reshape(-1).astype(np.float64)
         return float(odds @ _YEARS)

@@ -150,7 +150,7 @@ class NetworkSessions:
         runtime = _LiteSession if card.file_name.endswith(".tflite") else _OnnxSession
         try:
             return runtime(_PREPARE.get(card_name, bytes)(model), self._threads)
-        except (ImportError, RuntimeError, ValueError) as error:  # ONNX Runtime's and LiteRT's errors are RuntimeErrors
+        except Exception as error:  # three foreign libraries, each with errors of its own and no common root
             raise WeightsError(
                 f"The network {card_name!r} could not be loaded ({error}). Reinstall onnxruntime, onnx and "
                 "ai-edge-litert in the versions that Countenance asks for."
