@@ -1,0 +1,156 @@
+"""A record explained: what it allows, whether it holds, and whether it covers this project; and taking it in."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from countenance.atomic import output_error, write_bytes
+from countenance.consent.clock import Clock, utc_now
+from countenance.consent.cover import Work, reasons_against, trusted_key
+from countenance.consent.ledger import Entry, Ledger
+from countenance.consent.record import ConsentRecord, parse_record
+from countenance.consent.statement import PURPOSE_WORDS
+from countenance.consent.template import load_template
+from countenance.errors import ConsentError, RefusedError
+from countenance.project import check_person_name
+
+if TYPE_CHECKING:
+    from countenance.project import Project
+
+__all__ = ["ConsentCheck", "accept_record", "check_record"]
+
+
+@dataclass(frozen=True, slots=True)
+class ConsentCheck:
+    """What ``countenance consent check`` says.
+
+    ``record`` is None when the document itself is not valid; ``terms`` are sentences on what was agreed; ``problems``
+    sentences on why it does not hold or cover the project, empty when all is well.
+    """
+
+    record: ConsentRecord | None
+    terms: tuple[str, ...]
+    problems: tuple[str, ...]
+
+    @property
+    def good(self) -> bool:
+        """Whether the record holds (and covers the project, where one was given)."""
+        return not self.problems
+
+    def to_json(self) -> dict[str, Any]:
+        """The same for programs."""
+        return {
+            "good": self.good,
+            "record_id": self.record.id if self.record else None,
+            "record_sha256": self.record.sha256 if self.record else None,
+            "key_id": self.record.key_id if self.record else None,
+            "terms": list(self.terms),
+            "problems": list(self.problems),
+        }
+
+
+def check_record(
+    data: bytes, *, project: Project | None = None, lender: str | None = None, clock: Clock = utc_now
+) -> ConsentCheck:
+    """Verify a record and explain it; nothing is written.
+
+    Args:
+        data: the file's bytes.
+        project: if given, the record must cover this project, its lender's template and its ledger too.
+        lender: whose record it should be; the record's own word when None.
+        clock: gives the present.
+
+    Raises:
+        ProjectError: ``lender`` is not a name. LedgerError: the project's ledger was tampered with.
+    """
+    try:
+        record = parse_record(data)
+    except RefusedError as error:
+        return ConsentCheck(None, (), (str(error),))
+    name = check_person_name(lender) if lender is not None else record.lender
+    entries: Sequence[Entry] = ()
+    work = Work(record.title, record.purposes[0], name)
+    problems: list[str] = []
+    if project is not None:
+        ledger = Ledger(project.ledger_path, clock=clock)
+        ledger.verify()
+        entries = ledger.entries()
+        work = Work(project.config.title, project.config.purpose, name)
+        problems += _template_problems(project, record, name)
+    problems = [*reasons_against(record, work, clock(), entries), *problems]
+    return ConsentCheck(record, tuple(_sentences(record, entries)), tuple(problems))
+
+
+def accept_record(
+    project: Project, lender: str, data: bytes, *, expected_key: str | None = None, clock: Clock = utc_now
+) -> ConsentRecord:
+    """Take a record into the project: check it, remember the lender's key, write ``consent.json``.
+
+    Args:
+        project: the project that it must cover.
+        lender: whose record it is.
+        data: the file's bytes.
+        expected_key: the key id as the lender gave it in person. It confirms a first key or a changed one; without it,
+            the first record's key is remembered and another key is refused later.
+        clock: gives the present.
+
+    Raises:
+        ConsentError: the record does not hold, does not cover the project, or is signed with another key.
+        ProjectError, LedgerError, OutputError: as everywhere.
+    """
+    name = check_person_name(lender)
+    record = parse_record(data)
+    if expected_key is not None and expected_key != record.key_id:
+        raise ConsentError(
+            f"The record is signed with the key {record.key_id}, not with {expected_key}. Ask {name} which is right."
+        )
+    now = clock()
+    with Ledger(project.ledger_path, clock=lambda: now).exclusive() as book:
+        book.verify()
+        if expected_key is not None and trusted_key(book.entries(), name) != expected_key:
+            book.append("key", {"lender": name, "key_id": expected_key})
+        work = Work(project.config.title, project.config.purpose, name)
+        problems = [*reasons_against(record, work, now, book.entries()), *_template_problems(project, record, name)]
+        if problems:  # leaving by an exception takes the key's row back as well
+            raise ConsentError(f"The consent record of {name} cannot be used here. " + " ".join(problems))
+        facts = {"lender": name, "record_id": record.id, "record_sha256": record.sha256, "key_id": record.key_id}
+        book.append("record", facts)
+        path = project.consent_path(name)
+        try:
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        except OSError as error:
+            raise output_error(path, error) from error
+        write_bytes(path, record.data)
+    return record
+
+
+def _template_problems(project: Project, record: ConsentRecord, lender: str) -> list[str]:
+    try:
+        template = load_template(project.template_path(lender))
+    except RefusedError as error:
+        return [str(error)]
+    if template.sha256() != record.template_sha256:
+        return [f"It is about another face than the one enrolled as {lender}. Restore the template or ask again."]
+    return []
+
+
+def _sentences(record: ConsentRecord, entries: Sequence[Entry]) -> list[str]:
+    who = f"the synthetic person {record.lender}" if record.synthetic else record.lender
+    anyone = ", ".join(record.performers) if record.performers else "any performer"
+    known = trusted_key(entries, record.lender)
+    key = {
+        None: "not seen here before; compare it with what the lender tells you in person",
+        record.key_id: "the one this project knows",
+    }.get(known, "not the one this project knows")
+    return [
+        f"This is the consent of {who} to “{record.title}”, asked by: {record.requester}.",
+        *(f"Purpose {purpose}: {PURPOSE_WORDS[purpose]}." for purpose in record.purposes),
+        f"In force from {record.not_before:%Y-%m-%d %H:%M} to {record.expires:%Y-%m-%d %H:%M} UTC; {record.territory}.",
+        f"The face may be shown in place of: {anyone}. Training is {'allowed' if record.train else 'not allowed'}.",
+        f"The visible label is {'required' if record.label_required else 'not required by the lender'}.",
+        "Sexual content and minors: never.",
+        f"Signed on {record.issued:%Y-%m-%d %H:%M} UTC with the key {record.key_id}: {key}.",
+        f"Apparent age at enrolment: {record.face.adult_years:.0f} years. Record {record.id}, SHA-256 {record.sha256}.",
+    ]

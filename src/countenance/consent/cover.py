@@ -1,0 +1,106 @@
+"""Does a record cover this work, now? Every reason against it, in sentences; the gate and ``check`` share this list."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Literal
+
+from countenance.consent.clock import parse_time
+from countenance.consent.ledger import Entry
+from countenance.consent.record import ConsentRecord
+from countenance.consent.revoke import find_revocation
+
+__all__ = ["CLOCK_LEEWAY", "Act", "Work", "reasons_against", "trusted_key"]
+
+Act = Literal["train", "swap"]
+"""What is to be done with the lender's face."""
+
+CLOCK_LEEWAY = timedelta(minutes=10)
+"""How far clocks may differ."""
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What the record has to cover; a performer or act of None is not looked at."""
+
+    title: str
+    purpose: str
+    lender: str
+    performer: str | None = None
+    act: Act | None = None
+
+
+def reasons_against(record: ConsentRecord, work: Work, now: datetime, entries: Sequence[Entry]) -> list[str]:
+    """Why a record does not cover a work; empty when it does (the faces are compared elsewhere).
+
+    Args:
+        record: verified.
+        work: what is to be done.
+        now: aware.
+        entries: the project's ledger: revocations, the lender's known key, and the latest time work was allowed.
+    """
+    return [*_of_key_and_time(record, work, now, entries), *_of_scope(record, work)]
+
+
+def trusted_key(entries: Sequence[Entry], lender: str) -> str | None:
+    """The key id that this project knows as the lender's.
+
+    The one that was confirmed last; else the first one that a record of this lender came with (trust on first use).
+    """
+    known: str | None = None
+    for entry in entries:
+        if entry.facts.get("lender") != lender:
+            continue
+        if entry.kind == "key" or (entry.kind in ("record", "permit") and known is None):
+            known = str(entry.facts.get("key_id"))
+    return known
+
+
+def _of_key_and_time(record: ConsentRecord, work: Work, now: datetime, entries: Sequence[Entry]) -> list[str]:
+    reasons = []
+    revocation = find_revocation(entries, record)
+    if revocation is not None:
+        whose = "the lender" if revocation.by == "lender" else "the project, on the lender's word"
+        reasons.append(f"It was revoked on {revocation.time} by {whose}. Nothing new may be made with this face.")
+    known = trusted_key(entries, work.lender)
+    if known is not None and known != record.key_id:
+        reasons.append(
+            f"It is signed with the key {record.key_id}, but {work.lender}'s key is {known}. Ask {work.lender} whether "
+            "the key changed, and confirm the new one."
+        )
+    if now < record.not_before or now < record.issued - CLOCK_LEEWAY:
+        start = max(record.not_before, record.issued)
+        reasons.append(f"It is not in force before {start:%Y-%m-%d %H:%M} UTC. Wait, or check this computer's clock.")
+    if now >= record.expires:
+        reasons.append(f"It ended on {record.expires:%Y-%m-%d %H:%M} UTC. Ask {work.lender} for a new record.")
+    latest = _latest_allowed(entries)
+    if latest is not None and now < latest - CLOCK_LEEWAY:
+        reasons.append(
+            f"This computer's clock is set back: the ledger has work of {latest:%Y-%m-%d %H:%M} UTC. Set the clock."
+        )
+    return reasons
+
+
+def _of_scope(record: ConsentRecord, work: Work) -> list[str]:
+    reasons = []
+    ask = f"Ask {work.lender} for a record that covers this."
+    if record.lender != work.lender:
+        reasons.append(f"It is about {record.lender}'s face, not {work.lender}'s. {ask}")
+    if record.title != work.title:
+        reasons.append(f"It is for the work “{record.title}”, not for “{work.title}”. {ask}")
+    if work.purpose not in record.purposes:
+        reasons.append(f"It is for the purpose {', '.join(record.purposes)}, not for {work.purpose}. {ask}")
+    if "video" not in record.media:
+        reasons.append(f"It does not cover video. {ask}")
+    if work.performer is not None and record.performers and work.performer not in record.performers:
+        reasons.append(f"It allows to replace {', '.join(record.performers)}, not {work.performer}. {ask}")
+    if work.act == "train" and not record.train:
+        reasons.append(f"It does not allow training. {ask}")
+    return reasons
+
+
+def _latest_allowed(entries: Sequence[Entry]) -> datetime | None:
+    """Only allowed work counts: its time lies within a record's term, so one wild clock cannot block a project."""
+    return max((parse_time(entry.time) for entry in entries if entry.kind == "permit"), default=None)

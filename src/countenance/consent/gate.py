@@ -1,0 +1,159 @@
+"""The one gate: training and rendering get their permit here, and nowhere else.
+
+Every decision is a row in the ledger, the refusals too. The decision and its row happen while the ledger is held
+alone, so a revocation is either before the permit, and refuses it, or after.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, get_args
+
+from countenance.consent.clock import Clock, utc_now
+from countenance.consent.cover import Act, Work, reasons_against
+from countenance.consent.ledger import Book, Ledger
+from countenance.consent.match import match_faces
+from countenance.consent.record import ConsentRecord, parse_record
+from countenance.consent.strict_json import read_bounded
+from countenance.consent.template import load_template
+from countenance.errors import ConsentError, RefusedError
+from countenance.project import Project, check_person_name
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+__all__ = ["Permit", "require_consent"]
+
+
+@dataclass(frozen=True, slots=True)
+class Permit:
+    """What the gate gives: which record allows the work, and what goes into checkpoints and manifests.
+
+    ``ledger_entry`` is the hash of the permit's row: kept outside the ledger, it is the anchor that shows when the
+    ledger is cut off or exchanged.
+    """
+
+    record_id: str
+    record_sha256: str
+    lender: str
+    performer: str
+    purpose: str
+    label_required: bool
+    synthetic: bool
+    act: Act
+    title: str
+    key_id: str
+    ledger_entry: str
+
+
+def require_consent(
+    project: Project,
+    lender: str,
+    performer: str,
+    *,
+    act: Act,
+    embeddings: NDArray[np.floating],
+    clock: Clock = utc_now,
+    embedder_id: str | None = None,
+) -> Permit:
+    """Allow work with a lender's face, or refuse it.
+
+    The performer needs no record; that the performer's face is replaced, and for what, is kept in the ledger.
+
+    Args:
+        project: the work that it is for, with title, purpose, the lender's record and template, and the ledger.
+        lender: whose face is shown.
+        performer: whose face is replaced.
+        act: ``"train"`` or ``"swap"``.
+        embeddings: ``(N, 128)``: of *every* face of the lender that is used, not their mean and not a sample.
+        clock: gives the present.
+        embedder_id: the network that made the embeddings; the one in use when None.
+
+    Raises:
+        ConsentError: no record, not valid, not in force, of another scope, or the faces are not the enrolled one's.
+        MinorError: the enrolled person appears under age.
+        ProjectError: not a person's name.
+        LedgerError, OutputError: the ledger was tampered with, or cannot be written.
+    """
+    if act not in get_args(Act):
+        raise ValueError(f"require_consent: expected an act out of {', '.join(get_args(Act))}, got {act!r}")
+    lender, performer = check_person_name(lender), check_person_name(performer)
+    now = clock()
+    work = Work(project.config.title, project.config.purpose, lender, performer, act)
+    about = {"lender": lender, "performer": performer, "act": act, "purpose": work.purpose, "title": work.title}
+    refused: RefusedError | None = None
+    with Ledger(project.ledger_path, clock=lambda: now).exclusive() as book:
+        book.verify()
+        try:
+            record, faces = _decide(project, work, embeddings, book, clock=lambda: now, embedder_id=embedder_id)
+        except RefusedError as error:  # its row has to be written before it goes on
+            refused = error
+            book.append("refusal", {**about, "reason": str(error)[:2000]})
+        else:
+            names = {"record_id": record.id, "record_sha256": record.sha256, "key_id": record.key_id}
+            entry = book.append("permit", {**about, **names, "faces": faces})
+    if refused is not None:
+        raise refused
+    return Permit(
+        record_id=record.id,
+        record_sha256=record.sha256,
+        lender=lender,
+        performer=performer,
+        purpose=work.purpose,
+        label_required=record.label_required,
+        synthetic=record.synthetic,
+        act=act,
+        title=work.title,
+        key_id=record.key_id,
+        ledger_entry=entry,
+    )
+
+
+def _decide(
+    project: Project,
+    work: Work,
+    embeddings: NDArray[np.floating],
+    book: Book,
+    *,
+    clock: Clock,
+    embedder_id: str | None,
+) -> tuple[ConsentRecord, int]:
+    """The record that covers the work, and how many faces were compared; raises RefusedError."""
+    path = project.consent_path(work.lender)
+    if not path.exists():
+        raise ConsentError(
+            f"There is no consent record of {work.lender}. Ask for one with: countenance consent request {work.lender}."
+        )
+    record = parse_record(read_bounded(path, f"The consent record of {work.lender}"))
+    reasons = reasons_against(record, work, clock(), book.entries())
+    if reasons:
+        raise ConsentError(f"The consent record of {work.lender} does not cover this. " + " ".join(reasons))
+    return record, _compare_faces(project, work, record, embeddings, embedder_id)
+
+
+def _compare_faces(
+    project: Project, work: Work, record: ConsentRecord, embeddings: NDArray[np.floating], embedder_id: str | None
+) -> int:
+    from countenance.perception.identity import EMBEDDER_ID, SAME_PERSON_COSINE  # here: loads network libraries
+
+    template = load_template(project.template_path(work.lender))
+    if template.sha256() != record.template_sha256:
+        raise ConsentError(
+            f"The enrolled face of {work.lender} is not the one that the consent record is about. Restore "
+            f"{project.template_path(work.lender)}, or ask {work.lender} for a new record."
+        )
+    used = embedder_id or EMBEDDER_ID
+    if not used == template.embedder_id == record.embedder_id:
+        raise ConsentError(
+            f"The enrolled face of {work.lender} was measured by another network ({record.embedder_id}) than the faces "
+            f"to use ({used}). Enrol the face again and ask {work.lender} for a new record."
+        )
+    # A record may ask for more than the network's threshold, never for less.
+    match = match_faces(embeddings, template.embedding, max(record.threshold, SAME_PERSON_COSINE))
+    if match.problem is not None:
+        raise ConsentError(
+            f"These are not {work.lender}'s faces: {match.problem} (lowest similarity {match.lowest:.2f}, median "
+            f"{match.median:.2f}). Remove the other person's material and extract the faces again."
+        )
+    return match.count

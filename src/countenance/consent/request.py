@@ -1,0 +1,204 @@
+"""The request: what the lender is asked, as a file for the program and a page for the person.
+
+A request needs nothing but itself to be signed: it can go to another machine, where the lender has the key.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping, Sequence
+from datetime import UTC, date, datetime, time, timedelta
+from typing import TYPE_CHECKING, Any
+
+from countenance.atomic import write_bytes
+from countenance.config import clean_line
+from countenance.consent.clock import Clock, utc_now
+from countenance.consent.ledger import Ledger
+from countenance.consent.statement import LANGUAGE, statement_text
+from countenance.consent.strict_json import canonical, loads, read_bounded
+from countenance.consent.template import FaceTemplate, load_template
+from countenance.consent.terms import FaceClaim, Table, Terms
+from countenance.errors import ConsentError, InputError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from countenance.project import Project
+
+__all__ = [
+    "DEFAULT_TERM_DAYS",
+    "REQUEST_FORMAT",
+    "create_request",
+    "face_claim",
+    "parse_request",
+    "read_request",
+    "write_request",
+]
+
+REQUEST_FORMAT = "countenance-consent-request"
+
+DEFAULT_TERM_DAYS = 365
+"""How long a consent lasts unless told otherwise."""
+
+_WHAT = "The consent request"
+
+
+def create_request(
+    project: Project,
+    lender: str,
+    *,
+    purpose: str | None = None,
+    title: str | None = None,
+    requester: str | None = None,
+    expires: date | None = None,
+    term_days: int | None = None,
+    not_before: date | None = None,
+    performers: Sequence[str] = (),
+    territory: str = "worldwide",
+    label_required: bool = True,
+    synthetic: bool = False,
+    clock: Clock = utc_now,
+) -> dict[str, Any]:
+    """Make a request to a lender. If the lender's face is enrolled in the project, the request is about that face.
+
+    Args:
+        project: the work that the face is for.
+        lender: the person's name in the project.
+        purpose, title: the project's own when None; others are refused, since they would not cover the project.
+        requester: who asks, as the lender knows them; "the makers of …" when None.
+        expires: last day that is covered (UTC); or ``term_days`` from the beginning, a year when both are None.
+        not_before: first day that is covered; from now on when None.
+        performers: in whose place the face may be shown; anybody in this title when empty.
+        territory: where the work may be shown.
+        label_required: False asks the lender to allow renders without the visible label.
+        synthetic: the lender is a synthetic person.
+        clock: gives the present.
+
+    Returns:
+        The request, a JSON object with ``terms`` and ``statement.text``, the page for the lender.
+
+    Raises:
+        InputError: something asked for is not possible; ProjectError for a name, ConsentError for a damaged template.
+    """
+    config = project.config
+    for what, given, own in (("title", title, config.title), ("purpose", purpose, config.purpose)):
+        if given is not None and given != own:
+            raise InputError(f"The project's {what} is {own!r}, not {given!r}. Use a project of its own for that work.")
+    now = clock().astimezone(UTC).replace(microsecond=0)
+    start = _day(not_before) if not_before else now
+    if expires is not None and term_days is not None:
+        raise InputError("Both a last day and a number of days were given. Give one of them.")
+    end = _day(expires) + timedelta(days=1) if expires else _after(start, term_days)
+    if end <= now:
+        raise InputError("The consent would have ended already. Give a later last day.")
+    try:
+        terms = Terms(
+            id=uuid.uuid4().urn,
+            lender=project.person_dir(lender).name,
+            synthetic=synthetic,
+            requester=clean_line(requester or f"The makers of “{config.title}”"[:200], "requester"),
+            purposes=(config.purpose,),
+            title=config.title,
+            media=("video",),
+            territory=clean_line(territory, "territory"),
+            performers=tuple(dict.fromkeys(project.person_dir(name).name for name in performers)),
+            train=True,
+            derive=False,
+            label_required=label_required,
+            not_before=start,
+            expires=end,
+        )
+    except ValueError as error:
+        raise InputError(f"This cannot be asked: {error}. Change the request.") from error
+    path = project.template_path(lender)
+    face = face_claim(load_template(path)).to_json() if path.exists() else {}
+    return {
+        "format": REQUEST_FORMAT,
+        "terms": terms.to_json(),
+        **face,
+        "statement": {"language": LANGUAGE, "text": statement_text(terms)},
+    }
+
+
+def face_claim(template: FaceTemplate, threshold: float | None = None) -> FaceClaim:
+    """What a record says about an enrolled face; the threshold is the network's own when None."""
+    from countenance.perception.identity import SAME_PERSON_COSINE  # here: a request loads no network library
+
+    cosine = SAME_PERSON_COSINE if threshold is None else threshold
+    return FaceClaim(template.embedder_id, template.sha256(), cosine, template.apparent_age)
+
+
+def parse_request(request: Mapping[str, Any]) -> tuple[Terms, FaceClaim | None]:
+    """Read a request and check that its page says what its terms say.
+
+    Raises:
+        ConsentError: it is damaged, breaks a rule, or its words are not those of its terms.
+    """
+    try:
+        optional = [key for key in ("face", "adult") if key in request]
+        table = Table(dict(request), "the request", ("format", "terms", "statement", *optional))
+        if table.raw("format") != REQUEST_FORMAT or len(optional) == 1:
+            raise ValueError("it is not a request of this kind")  # noqa: TRY301 - one place turns them into sentences
+        terms = Terms.from_json(Table(table.raw("terms"), "terms", Terms.MEMBERS).members())
+        face = FaceClaim.from_json(table.raw("face"), table.raw("adult")) if optional else None
+        statement = Table(table.raw("statement"), "statement", ("language", "text"))
+        same = statement.text("language") == LANGUAGE and statement.text("text") == statement_text(terms)
+    except ValueError as error:
+        raise ConsentError(f"{_WHAT} is not valid: {error}. Ask for a new one.") from error
+    if not same:
+        raise ConsentError(
+            f"{_WHAT} has a page that does not say what its terms say, or comes from another version of this program. "
+            "Do not sign it; ask for a new one."
+        )
+    return terms, face
+
+
+def read_request(path: Path) -> dict[str, Any]:
+    """Read a request's file and check it.
+
+    Raises:
+        ConsentError: it is missing, damaged or not what it says.
+    """
+    request = loads(read_bounded(path, _WHAT), _WHAT)
+    parse_request(request)
+    return request
+
+
+def write_request(project: Project, request: Mapping[str, Any], *, clock: Clock = utc_now) -> tuple[Path, Path]:
+    """Write ``consent-request.json`` and the page ``consent-request.txt`` to the lender's folder, and into the ledger.
+
+    Returns:
+        Both paths: the file to sign, and the page to read.
+
+    Raises:
+        ConsentError: it is not a request.
+        OutputError: a file cannot be written.
+    """
+    terms, _ = parse_request(request)
+    folder = project.person_dir(terms.lender)
+    _make_folder(folder)
+    signable, page = folder / "consent-request.json", folder / "consent-request.txt"
+    write_bytes(page, str(request["statement"]["text"]).encode("utf-8"))
+    write_bytes(signable, canonical(request))
+    Ledger(project.ledger_path, clock=clock).append("request", {"id": terms.id, "lender": terms.lender})
+    return signable, page
+
+
+def _make_folder(folder: Path) -> None:
+    from countenance.atomic import output_error
+
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise output_error(folder, error) from error
+
+
+def _day(day: date) -> datetime:
+    return datetime.combine(day, time(), UTC)
+
+
+def _after(start: datetime, term_days: int | None) -> datetime:
+    days = DEFAULT_TERM_DAYS if term_days is None else term_days
+    if not 1 <= days <= 3653:
+        raise InputError("A consent lasts from one day to ten years. Give a term between 1 and 3653 days.")
+    return start + timedelta(days=days)
