@@ -115,6 +115,11 @@ def test_a_moving_face_that_is_lost_is_veiled_on_its_way() -> None:
     assert held.ellipse[0] > 60 + 6 * 12
 
 
+def test_a_face_that_jumps_leaves_no_veil_behind() -> None:
+    decided = _run(World({index: [Face(90 if index < 10 else 230, 90)] for index in range(20)}), 20)
+    assert all(_actions(item) == ["replace"] for item in decided)
+
+
 def test_a_weak_detection_of_the_performer_needs_proof_in_the_same_frame() -> None:
     world = World(_still(20, Face(160, 90)))
     world.script[8][0].score = 0.4

@@ -103,6 +103,8 @@ class Decider:
             return veiled("identity uncertain")
         if "other" in verdicts:
             return veiled("identity uncertain within the track")
+        if look.evidence == "none" and any(_is_surely_performer(other) for other in seen.looks):
+            return DecidedFace(look.track.number, "pass", "", ellipse)  # found again elsewhere: it only jumped
         if look.landmarks is None:
             return veiled("face lost" if look.evidence == "none" else "landmarks lost")
         proven = look.cosine is not None and look.cosine >= self._performer_cosine
@@ -133,6 +135,10 @@ class Decider:
         )
         landmarks = FaceLandmarks(points, measured.depth, measured.blendshapes, measured.presence)
         return DecidedFace(look.track.number, "replace", "", head_ellipse(look.box_xyxy), landmarks, matrix)
+
+
+def _is_surely_performer(look: Look) -> bool:
+    return look.evidence == "strong" and look.landmarks is not None and look.verdict == "performer"
 
 
 def _is_performer(look: Look) -> bool:

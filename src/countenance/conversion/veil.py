@@ -1,7 +1,7 @@
 """The veil: what covers a performer's face that could not be replaced.
 
-Soft to the eye and irreversible: the region keeps 6 × 7 averaged colours in steps of 16, which is fewer than any face
-can be told from (a face needs about 16 × 16 samples), whatever is done to them afterwards.
+Soft to the eye and irreversible: the region keeps 6 × 7 averaged colours, rounded to 16 steps of lightness and 32 of
+hue: the face itself is about 3 × 4 of them, too few to tell anybody from, whatever is done to them afterwards.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 __all__ = ["head_ellipse", "veil"]
 
 _CELLS_WH = (6, 7)
-_STEP = 16
+_STEPS_YCC = np.array([16, 8, 8])
 _FEATHER = 1.3  # the ellipse's rim, where the veil has faded out, in radii of its full part
 
 
@@ -50,7 +50,9 @@ def veil(rgb: UInt8, ellipse: Float32) -> None:
         return
     region = rgb[top:bottom, left:right]
     cells = cv2.resize(region, _CELLS_WH, interpolation=cv2.INTER_AREA)
-    cells = (cells.astype(np.int32) // _STEP * _STEP + _STEP // 2).astype(np.uint8)
+    ycc = cv2.cvtColor(cells, cv2.COLOR_RGB2YCrCb).astype(np.int32)  # rounding RGB would speckle the skin with hues
+    ycc = np.clip((ycc + _STEPS_YCC // 2) // _STEPS_YCC * _STEPS_YCC, 0, 255).astype(np.uint8)
+    cells = cv2.cvtColor(ycc, cv2.COLOR_YCrCb2RGB)
     cover = cv2.resize(cells, (right - left, bottom - top), interpolation=cv2.INTER_LINEAR).astype(np.float32)
     across = (np.arange(left, right, dtype=np.float32) - x) / radius_x
     down = (np.arange(top, bottom, dtype=np.float32) - y) / radius_y
