@@ -3,9 +3,9 @@ from __future__ import annotations
 import cv2
 import numpy as np
 import pytest
-from perception_fakes import clip
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from perception_fakes import clip
 
 from countenance.perception.pictures import cut
 
