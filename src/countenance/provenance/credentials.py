@@ -39,7 +39,12 @@ _EMBEDDED = {
 }
 _BESIDE = {".mkv": "video/x-matroska", ".webm": "video/webm", ".exr": "image/x-exr"}
 
-_STORE_MARK = b"jumdc2pa\x00\x11\x00\x10\x80\x00\x00\xaa\x00\x38\x9b\x71"  # JUMBF description box of a manifest store
+# What a manifest store consists of: the description box of the store, and two labels inside.
+_STORE_MARKS = (
+    b"jumdc2pa\x00\x11\x00\x10\x80\x00\x00\xaa\x00\x38\x9b\x71",
+    b"c2pa.assertions\x00",
+    b"c2pa.signature\x00",
+)
 _SIDECAR_LIMIT = 64 * 2**20  # bytes; it is read whole
 
 FAILURES_OF_TRUST = frozenset({"signingCredential.untrusted"})
@@ -120,6 +125,12 @@ def read_store(path: Path, trusted_pem: str = "", *, kind: str | None = None) ->
     return store
 
 
+def is_elsewhere(error: c2pa.C2paError | None) -> bool:
+    """Whether an error of :func:`read_store` says that the credentials lie on the network (they are never fetched)."""
+    # 0.38.1 has a class for it and raises the base class.
+    return isinstance(error, c2pa.C2paError.RemoteManifest) or str(error).startswith("Remote: must fetch")
+
+
 def _read_sidecar(path: Path) -> bytes | None:
     beside = sidecar_path(path)
     if beside == path or not beside.is_file():
@@ -130,7 +141,7 @@ def _read_sidecar(path: Path) -> bytes | None:
 
 
 def has_remains(path: Path) -> bool:
-    """Whether the bytes of a manifest store are in a file, or beside it, that c2pa cannot read.
+    """Whether pieces of a manifest store are in a file, or beside it, that c2pa does not recognise.
 
     Raises:
         OSError: the file cannot be read.
@@ -140,7 +151,7 @@ def has_remains(path: Path) -> bool:
     if path.stat().st_size == 0:
         return False
     with path.open("rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as data:
-        return data.find(_STORE_MARK) >= 0
+        return any(data.find(mark) >= 0 for mark in _STORE_MARKS)
 
 
 def failure_codes(results: Any) -> set[str]:

@@ -14,6 +14,8 @@ SENTENCES: dict[str, dict[str, str]] = {
         "broken": "The file is not what was signed ({reason}). Whether by damage or on purpose cannot be told.",
         "absent": "There are no Content Credentials in this file or beside it. This does not mean that it is genuine: "
         "credentials are lost by most conversions and easily removed.",
+        "elsewhere": "The file says that its credentials lie on the network. They were not fetched, since that "
+        "would tell somebody that you asked; so nothing is known of them.",
         "unreadable": "This is not a media file that can be read: damaged, cut off or something else under that name. "
         "This says nothing on what it shows.",
     },

@@ -111,23 +111,30 @@ def _own_authority() -> str:
 def _read(path: Path, anchors: str) -> tuple[dict[str, Any] | None, Finding]:
     try:
         store = credentials.read_store(path, anchors)
+        if store is None:
+            return None, _without_store(path, None)
     except OSError as error:
         reason = error.strerror or str(error)
         raise MediaError(f"Cannot read {path} ({reason}). Check its permissions.") from error
-    except c2pa.C2paError.NotSupported:
-        return None, sentences.finding("integrity", "absent")
     except c2pa.C2paError as error:
-        if credentials.has_remains(path):
-            return None, sentences.finding("integrity", "broken", reason=f"they cannot be read: {_plain(str(error))}")
-        return None, sentences.finding("integrity", "unreadable")
-    if store is None:
-        return None, sentences.finding("integrity", "absent")
+        return None, _without_store(path, error)
     failures = credentials.failure_codes(store.get("validation_results")) - _HARMLESS_TO_BYTES
     if failures or _manifest(store, store.get("active_manifest")) is None:
-        return store, sentences.finding(
-            "integrity", "broken", reason=", ".join(sorted(failures)) or "no active manifest"
-        )
+        reason = ", ".join(sorted(failures)) or "no active manifest"
+        return store, sentences.finding("integrity", "broken", reason=reason)
     return store, sentences.finding("integrity", "intact")
+
+
+def _without_store(path: Path, error: c2pa.C2paError | None) -> Finding:
+    """What it means that c2pa gave no manifest store: none there, none that it can read, or no media at all."""
+    if credentials.is_elsewhere(error):
+        return sentences.finding("integrity", "elsewhere")
+    if isinstance(error, c2pa.C2paError.NotSupported):  # a kind of file that it does not know
+        return sentences.finding("integrity", "absent")
+    if credentials.has_remains(path):
+        reason = f"its credentials cannot be read: {_plain(str(error))}" if error else "pieces of credentials are left"
+        return sentences.finding("integrity", "broken", reason=reason)
+    return sentences.finding("integrity", "absent" if error is None else "unreadable")
 
 
 def _manifest(store: Mapping[str, Any] | None, label: object) -> Mapping[str, Any] | None:
