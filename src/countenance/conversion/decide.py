@@ -105,12 +105,16 @@ class Decider:
             return veiled("identity uncertain within the track")
         if look.evidence == "none" and any(_is_surely_performer(other) for other in seen.looks):
             return DecidedFace(look.track.number, "pass", "", ellipse)  # found again elsewhere: it only jumped
+        return self._replaced(seen, look) or veiled(self._doubt(look))
+
+    def _doubt(self, look: Look) -> str:
+        """Why the performer's face cannot be replaced; empty when it can."""
         if look.landmarks is None:
-            return veiled("face lost" if look.evidence == "none" else "landmarks lost")
+            return "face lost" if look.evidence == "none" else "landmarks lost"
         proven = look.cosine is not None and look.cosine >= self._performer_cosine
         if look.evidence != "strong" and not proven:
-            return veiled("found only by the detector's lower threshold")
-        return self._replaced(seen, look, look.landmarks) or veiled(self._unfit(look.landmarks))
+            return "found only by the detector's lower threshold"
+        return self._unfit(look.landmarks)
 
     def _is_nobody(self, look: Look, best: float | None) -> bool:
         """An unrecognised face that is left alone: the performer is elsewhere in the picture, or nothing shows it."""
@@ -125,8 +129,9 @@ class Decider:
         yaw, _, _ = geometry.head_pose_degrees(landmarks.points_xy, landmarks.depth)
         return "face turned away" if abs(yaw) > self._settings.largest_yaw_degrees else ""
 
-    def _replaced(self, seen: WatchedFrame, look: Look, measured: FaceLandmarks) -> DecidedFace | None:
-        if self._unfit(measured):
+    def _replaced(self, seen: WatchedFrame, look: Look) -> DecidedFace | None:
+        measured = look.landmarks
+        if measured is None or self._doubt(look):
             return None
         history, index = look.track.points, seen.frame.index
         points = history.at(index, min(_EXPRESSION_REACH, self._settings.smoothing_frames))
