@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from pathlib import Path
 
-    from countenance.types import UInt8
+    from countenance.types import Float32, UInt8
 
 __all__ = [
     "arrays",
@@ -32,6 +32,7 @@ __all__ = [
     "set_digest",
     "sources",
     "thumbnails",
+    "traits",
     "vectors",
     "verify",
 ]
@@ -186,6 +187,17 @@ def thumbnails(database: sqlite3.Connection, ids: Sequence[int]) -> list[UInt8]:
         else:
             result.append(layout.picture_of(thumbnail, (THUMBNAIL_SIZE, THUMBNAIL_SIZE, 3), what))
     return result
+
+
+def traits(database: sqlite3.Connection, ids: Sequence[int]) -> Float32:
+    """Yaw, pitch and expression of faces about their mean, scaled to matter alike, float32 ``(N, 54)``."""
+    values = np.zeros((len(ids), 2 + BLENDSHAPES), np.float32)
+    for number, face in enumerate(ids):
+        row = database.execute("SELECT yaw, pitch, blendshapes FROM faces WHERE id = ?", (face,)).fetchone()
+        yaw, pitch, raw = row if row is not None else (0.0, 0.0, None)
+        expression = layout.array_of(raw, "<f4", (BLENDSHAPES,), f"the expression of face {face}")
+        values[number] = [yaw / 15.0, pitch / 15.0, *(expression.astype(np.float64) / 0.25)]
+    return np.asarray(values - values.mean(axis=0), np.float32) if len(values) else values
 
 
 def arrays(database: sqlite3.Connection, status: str) -> FaceArrays:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from typing import Literal, Self
 
     from countenance.faceset.records import FaceArrays, Moment
-    from countenance.types import Float32
+    from countenance.types import Float32, UInt8
 
 __all__ = ["FaceSet"]
 
@@ -125,10 +125,15 @@ class FaceSet:
         with layout.readable(self.path):
             return reading.arrays_of(self._database, ids)
 
-    def thumbnails(self, ids: list[int]) -> list[np.ndarray]:
+    def thumbnails(self, ids: list[int]) -> list[UInt8]:
         """Small pictures uint8 ``(64, 64, 3)`` of any faces, kept or not, in the order of ``ids``."""
         with layout.readable(self.path):
             return reading.thumbnails(self._database, ids)
+
+    def traits(self, ids: list[int]) -> Float32:
+        """Pose and expression of faces on one scale, float32 ``(N, 54)``: yaw and pitch by 15°, blendshapes by 0.25."""
+        with layout.readable(self.path):
+            return reading.traits(self._database, ids)
 
     def vectors(self, status: Literal["kept", "pending"]) -> Vectors:
         """Stored embeddings of the faces of one status, without their pixels."""
