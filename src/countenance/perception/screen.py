@@ -43,7 +43,7 @@ MINIMUM_AGE = 18.0
 """Median apparent age in years below which a person's faces are refused.
 
 Measured: the synthetic performers, all meant as adults, have medians of 24 to 29 years with single frames from 17 to
-52, which is why the rule looks at the median. Seven public photographs of adults of 42 to 72 came within ten years.
+52, which is why the rule looks at the median. On seven photographs of three adults it said 40 to 73 years.
 The estimator can be wrong for a whole person: a youthful adult may be refused, and a minor may pass.
 """
 
