@@ -1,0 +1,119 @@
+import cv2
+import numpy as np
+
+from countenance import geometry
+from countenance.training.mesh import frontalise, outline, rasterise
+from countenance.training.reference import (
+    Gallery,
+    Geometry,
+    describe,
+    fitted_shape_cm,
+    mean_shape_cm,
+    soft_neighbours,
+    transfer,
+    want,
+)
+
+
+def test_the_outline_is_the_36_points_around_the_face() -> None:
+    loop = outline()
+    assert len(loop) == len(set(loop.tolist())) == 36
+    assert {10, 152, 234, 454} <= set(loop.tolist())  # forehead, chin, both sides
+
+
+def test_warping_a_face_to_itself_changes_nothing(people) -> None:
+    faces = people[0]
+    raster = rasterise(faces.points_xy[0], faces.depth[0], size=256, grid=256)
+    moved = raster.warp(faces.rgb[0], faces.points_xy[0])
+    assert np.abs(moved.astype(int) - faces.rgb[0].astype(int)).max() <= 1
+
+
+def test_half_a_grid_loses_less_than_a_tenth_of_a_pixel(people) -> None:
+    faces = people[0]
+    fine = rasterise(faces.points_xy[0], faces.depth[0], size=256, grid=256)
+    coarse = rasterise(faces.points_xy[0], faces.depth[0], size=256, grid=128)
+    enlarged = cv2.resize(coarse.sampling_map(faces.points_xy[1]), (256, 256))
+    inside = cv2.erode(fine.inside, np.ones((5, 5))) > 0
+    error = np.linalg.norm(enlarged - fine.sampling_map(faces.points_xy[1]), axis=2)[inside]
+    assert np.median(error) < 0.1
+
+
+def test_the_warp_follows_a_known_similarity(people) -> None:
+    faces = people[0]
+    matrix = np.array([[0.9, -0.1, 20.0], [0.1, 0.9, 5.0]])
+    moved_points = geometry.apply(matrix, faces.points_xy[0])
+    raster = rasterise(moved_points, faces.depth[0], size=256, grid=256)
+    mapping = raster.sampling_map(faces.points_xy[0])
+    rows, columns = np.nonzero(raster.inside > 0)
+    back = geometry.apply(geometry.invert(matrix), np.stack([columns, rows], 1))
+    np.testing.assert_allclose(mapping[rows, columns], back, atol=0.05)
+
+
+def test_what_is_nearer_hides_what_is_behind(people) -> None:
+    faces = people[0]
+    points, depth = faces.points_xy[0].copy(), faces.depth[0].copy()
+    tip = np.array([1, 4, 5, 195])
+    points[tip, 0] += 60  # a nose over the cheek
+    number = rasterise(points, depth, size=256, grid=256).triangle
+    x, y = np.round(points[1]).astype(int)
+    near = geometry.canonical_face().triangles.astype(int)
+    covering = number[y, x] - 72  # the ring's triangles come first
+    assert set(near[covering]) & set(tip.tolist())
+
+
+def test_frontalise_undoes_pose(people) -> None:
+    faces = people[0]
+    still = frontalise(faces.points_xy[0], faces.depth[0])
+    yaw = np.radians(20)
+    turn = np.array([[np.cos(yaw), 0, np.sin(yaw)], [0, 1, 0], [-np.sin(yaw), 0, np.cos(yaw)]])
+    solid = np.column_stack([faces.points_xy[0], faces.depth[0]]) @ turn.T
+    turned = frontalise(solid[:, :2].astype(np.float32), solid[:, 2].astype(np.float32))
+    np.testing.assert_allclose(turned.shape_cm, still.shape_cm, atol=1e-3)
+
+
+def test_transfer_to_ones_own_shape_is_the_identity(people) -> None:
+    faces = people[0]
+    mean = mean_shape_cm(faces.points_xy, faces.depth)
+    seen = Geometry(faces.points_xy[3], faces.depth[3])
+    np.testing.assert_allclose(transfer(seen, mean, mean).points_xy, seen.points_xy, atol=1e-3)
+
+
+def test_the_outline_stays_the_performers_and_the_features_become_the_lenders(people) -> None:
+    performer = mean_shape_cm(people[1].points_xy, people[1].depth)
+    lender = performer.copy()
+    lender[[13, 14], 1] += 0.5  # lips lower than the performer's
+    lender[outline(), 0] *= 1.2  # and a wider face
+    fitted = fitted_shape_cm(lender, performer)
+    np.testing.assert_allclose(fitted[outline()], performer[outline()], atol=1e-9)
+    assert 0.3 < fitted[13, 1] - performer[13, 1] < 0.6
+
+
+def test_neighbours_weights_are_continuous_where_one_replaces_another() -> None:
+    def weights_at(d: float) -> np.ndarray:
+        distances = np.array([0.5, 0.8, 1.0, d], np.float32)
+        order, weights = soft_neighbours(distances, 3)
+        full = np.zeros(4)
+        full[order] = weights
+        return full
+
+    before, after = weights_at(1.0 + 1e-4), weights_at(1.0 - 1e-4)
+    np.testing.assert_allclose(before, after, atol=1e-3)
+    assert weights_at(1.5)[:3].sum() > 0.999
+
+
+def test_a_face_that_may_not_be_used_is_not_used() -> None:
+    order, weights = soft_neighbours(np.array([np.inf, 2.0, np.inf, 1.0], np.float32), 4)
+    assert set(order.tolist()) == {1, 3}
+    np.testing.assert_allclose(weights.sum(), 1.0, atol=1e-6)
+
+
+def test_a_gallery_paints_its_own_face_back(people) -> None:
+    faces = people[0]
+    gallery = Gallery.build(faces.rgb, faces.points_xy, faces.depth, faces.moment)
+    seen = Geometry(faces.points_xy[5], faces.depth[5])
+    wanted = want(seen, 256, 128)
+    by_eyes, by_mouth = gallery.distances(*describe(seen, gallery.mean_cm))
+    assert by_eyes.argmin() == by_mouth.argmin() == 5
+    painted = gallery.paint(wanted, by_eyes, by_mouth, count=1)
+    inside = cv2.resize(wanted.raster.inside, (256, 256)) > 0.99
+    assert np.abs(painted.astype(int) - faces.rgb[5].astype(int))[inside].mean() < 1.0

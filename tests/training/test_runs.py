@@ -1,0 +1,163 @@
+import math
+from dataclasses import replace
+
+import pytest
+import torch
+
+from countenance.errors import CheckpointError, TrainingError
+from countenance.training import train as module
+from countenance.training.checkpoint import CHECKPOINT, CheckpointFacts, load, save
+from countenance.training.prepare import held_out, spread
+from countenance.training.presets import PRESETS
+from countenance.training.runs import Step, make_run
+from countenance.training.train import Budget, choose_device, loop
+from tests.training.conftest import made_faces
+
+CPU = torch.device("cpu")
+SMALL = {name: replace(recipe, batch_size=2) for name, recipe in PRESETS.items()}
+
+
+def facts_of(name: str) -> CheckpointFacts:
+    return CheckpointFacts(SMALL[name].to_json(), "vera", "ivan", "r", "s", ("a", "b"), 5, 0, 0, 0.0, "cpu", ())
+
+
+@pytest.mark.parametrize("name", ["swift", "classic"])
+def test_resuming_is_exact_to_the_last_bit(name, people, tmp_path) -> None:
+    whole = make_run(SMALL[name], people, device=CPU, seed=5)
+    for iteration in range(2):
+        whole.step(iteration)
+
+    first = make_run(SMALL[name], people, device=CPU, seed=5)
+    first.step(0)
+    save(tmp_path, facts_of(name), first.tensors())
+    second = make_run(SMALL[name], people, device=CPU, seed=5)
+    second.restore(load(tmp_path / CHECKPOINT).tensors)
+    second.step(1)
+
+    expected, got = whole.tensors(), second.tensors()
+    assert expected.keys() == got.keys()
+    for tensor_name, tensor in expected.items():
+        assert torch.equal(tensor, got[tensor_name]), tensor_name
+
+
+def test_swift_learns(people) -> None:
+    run = make_run(replace(SMALL["swift"], batch_size=4), people, device=CPU, seed=0)
+    losses = [run.step(iteration).loss for iteration in range(30)]
+    assert sum(losses[-5:]) < 0.9 * sum(losses[:5])
+    assert math.isfinite(run.score())
+
+
+def test_the_held_out_tenth_is_never_trained_on() -> None:
+    faces = made_faces(100, 4, size=64)
+    out = held_out(faces.moment)
+    assert out.sum() == 10
+    run = make_run(SMALL["swift"], (faces, faces), device=CPU, seed=0)
+    assert len(run.faces["lender"].target) == 90
+    assert len(run.watched.target) == 10
+
+
+def test_held_out_faces_are_runs_not_single_frames() -> None:
+    out = held_out(made_faces(300, 4, size=64).moment)
+    starts = (out[1:] & ~out[:-1]).sum()
+    assert starts == 3
+    assert out.sum() == 30
+
+
+def test_faces_are_thinned_evenly_and_not_beyond() -> None:
+    faces = made_faces(30, 0, size=64)
+    assert spread(faces, 100) is faces
+    thin = spread(faces, 10)
+    assert len(thin.rgb) == 10
+    assert thin.moment[0, 1] == faces.moment[0, 1]
+    assert thin.moment[-1, 1] == faces.moment[-1, 1]
+
+
+class FakeRun:
+    """A run that costs nothing and can be told to fail."""
+
+    def __init__(self, *, fail_at: int | None = None, error: BaseException | None = None) -> None:
+        self.weight = torch.zeros(1)
+        self.fail_at, self.error = fail_at, error
+
+    def step(self, iteration: int) -> Step:
+        if self.fail_at is not None and iteration >= self.fail_at:
+            if self.error is not None:
+                raise self.error
+            return Step(4, math.nan)
+        self.weight += 1
+        return Step(4, 1.0 / (iteration + 1))
+
+    def score(self) -> float:
+        return float(self.weight) / 100
+
+    def tensors(self) -> dict[str, torch.Tensor]:
+        return {"weight": self.weight}
+
+    def restore(self, tensors) -> None:
+        self.weight = tensors["weight"].clone()
+
+
+def test_a_budget_counts_all_runs_together(tmp_path) -> None:
+    run = FakeRun()
+    facts = loop(run, facts_of("swift"), Budget(iterations=5), tmp_path)
+    assert (facts.iteration, facts.samples_seen) == (5, 20)
+    again = loop(run, facts, Budget(iterations=5), tmp_path)
+    assert again.iteration == 5
+    more = loop(run, facts, Budget(iterations=8), tmp_path)
+    assert more.iteration == 8
+    assert float(load(tmp_path / CHECKPOINT).tensors["weight"]) == 8
+
+
+def test_a_budget_in_seconds_ends(tmp_path) -> None:
+    ticks = iter(range(1000))
+    facts = loop(FakeRun(), facts_of("swift"), Budget(seconds=10.0), tmp_path, clock=lambda: float(next(ticks)))
+    assert facts.iteration == 10
+    assert facts.seconds == 10.0
+
+
+def test_ctrl_c_saves_before_it_leaves(tmp_path) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        loop(FakeRun(fail_at=6, error=KeyboardInterrupt()), facts_of("swift"), Budget(iterations=50), tmp_path)
+    stored = load(tmp_path / CHECKPOINT)
+    assert stored.facts.iteration == 6
+    assert float(stored.tensors["weight"]) == 6
+
+
+def test_a_loss_that_is_no_number_stops_and_keeps_the_last_good_checkpoint(tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(module, "_SAVE_SECONDS", 0.0)
+    monkeypatch.setattr(module, "_SAVE_SHARE", 1e9)
+    with pytest.raises(TrainingError, match="not a number"):
+        loop(FakeRun(fail_at=4), facts_of("swift"), Budget(iterations=50), tmp_path)
+    assert float(load(tmp_path / CHECKPOINT).tensors["weight"]) == 4
+
+
+def test_history_has_the_start_and_the_end(tmp_path) -> None:
+    facts = loop(FakeRun(), facts_of("swift"), Budget(iterations=5), tmp_path)
+    assert [row["iteration"] for row in facts.history] == [0.0, 5.0]
+    assert "loss" not in facts.history[0]
+    assert facts.history[-1]["held_out_ssim"] == pytest.approx(0.05)
+
+
+def test_progress_hears_of_every_step(tmp_path) -> None:
+    heard: list[float] = []
+    loop(
+        FakeRun(),
+        facts_of("swift"),
+        Budget(iterations=4),
+        tmp_path,
+        progress=lambda done, total, note="": heard.append(done / (total or 1)),
+    )
+    assert heard == [0.25, 0.5, 0.75, 1.0]
+
+
+def test_weights_of_another_network_are_refused(people) -> None:
+    run = make_run(SMALL["swift"], people, device=CPU, seed=0)
+    wider = make_run(replace(SMALL["swift"], widths=(16, 32, 48, 64)), people, device=CPU, seed=0)
+    with pytest.raises(CheckpointError, match="do not fit"):
+        run.restore(wider.tensors())
+
+
+def test_a_device_that_is_not_there_is_said() -> None:
+    assert choose_device("cpu") == CPU
+    with pytest.raises(TrainingError, match="cannot be used here"):
+        choose_device("quantum")
