@@ -15,7 +15,9 @@ STAMP := $(VENV)/.installed
 OUT ?= out/demo
 MINUTES ?=
 
-.PHONY: venv demo test check format clean
+PYTEST_FLAGS ?=
+
+.PHONY: venv demo test lint check format clean
 
 venv: $(STAMP)
 
@@ -30,13 +32,15 @@ demo: $(STAMP)
 	$(BIN)/countenance demo --out $(OUT) $(if $(MINUTES),--minutes $(MINUTES))
 
 test: $(STAMP)
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest $(PYTEST_FLAGS)
 
-check: $(STAMP)
+lint: $(STAMP)
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/python -m pytest --cov --cov-report=term:skip-covered
+
+check: lint
+	$(MAKE) test PYTEST_FLAGS="--cov --cov-report=term:skip-covered"
 
 format: $(STAMP)
 	$(BIN)/ruff format .

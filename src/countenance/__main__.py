@@ -1,0 +1,5 @@
+"""``python -m countenance``."""
+
+from countenance.cli import main
+
+main()

@@ -1,0 +1,227 @@
+"""The Python API: the commands as functions, under the same names.
+
+``import countenance`` gives them all without loading anything heavy; what a function needs is loaded when it is called.
+Paths may be texts. ``project`` is a :class:`~countenance.project.Project` or the path of its folder. Everything that
+goes wrong is a :class:`~countenance.errors.CountenanceError`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from countenance.api_consent import (
+    RequestFiles,
+    SignedConsent,
+    consent_accept,
+    consent_check,
+    consent_enrol,
+    consent_keygen,
+    consent_request,
+    consent_revoke,
+    consent_sign,
+    opened_project,
+)
+from countenance.project import Project
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from countenance.api_consent import AnyPath, AnyProject
+    from countenance.faceset.extract import ExtractReport
+    from countenance.faceset.records import SourceRecord
+    from countenance.progress import Progress
+    from countenance.provenance.report import Verification
+    from countenance.render import SwapReport
+    from countenance.training.train import TrainReport
+
+__all__ = [
+    "FacesReport",
+    "RequestFiles",
+    "SignedConsent",
+    "consent_accept",
+    "consent_check",
+    "consent_enrol",
+    "consent_keygen",
+    "consent_request",
+    "consent_revoke",
+    "consent_sign",
+    "extract",
+    "faces",
+    "new",
+    "swap",
+    "train",
+    "verify",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class FacesReport:
+    """What is in a face set: faces ``kept``, ``pending`` a decision, ``rejected`` by reason; where they come from.
+
+    ``sheet`` is the contact sheet that was drawn.
+    """
+
+    person: str
+    path: Path
+    kept: int
+    pending: int
+    rejected: Mapping[str, int]
+    sources: tuple[SourceRecord, ...]
+    sheet: Path
+
+
+def new(folder: AnyPath, *, title: str | None = None, purpose: str = "film") -> Project:
+    """Make a project folder.
+
+    Args:
+        folder: may exist, but must not be a project yet.
+        title: what the work is called, which lenders consent to; the folder's name when None.
+        purpose: ``double``, ``film``, ``dubbing`` or ``research``.
+
+    Raises:
+        ProjectError, ConfigError, OutputError: see :meth:`countenance.project.Project.create`.
+    """
+    return Project.create(Path(folder), title=title, purpose=purpose)
+
+
+def extract(
+    project: AnyProject,
+    person: str,
+    sources: Sequence[AnyPath],
+    *,
+    like: AnyPath | None = None,
+    progress: Progress | None = None,
+) -> ExtractReport:
+    """Gather the faces of one person from videos, photos and folders; continues and skips what was read.
+
+    See :func:`countenance.faceset.extract.extract`, also for what it raises.
+    """
+    from countenance.faceset.extract import extract as run
+
+    found = None if like is None else Path(like)
+    return run(opened_project(project), person, [Path(source) for source in sources], like=found, progress=progress)
+
+
+def faces(project: AnyProject, person: str, *, sheet: AnyPath | None = None) -> FacesReport:
+    """Say what is in a person's face set, after checking that nobody changed it, and draw a contact sheet.
+
+    Args:
+        project: the project.
+        person: name of the person.
+        sheet: where the contact sheet goes (.png or .jpg); ``people/NAME/contact_sheet.png`` when None.
+
+    Raises:
+        ProjectError: there is no such person.
+        FaceSetError: the face set is damaged or was tampered with.
+        OutputError: the sheet cannot be written.
+    """
+    from countenance.faceset.sheet import contact_sheet
+    from countenance.faceset.store import FaceSet
+
+    opened = opened_project(project)
+    path = opened.faceset_path(opened.require_person(person))
+    target = path.with_name("contact_sheet.png") if sheet is None else Path(sheet)
+    with FaceSet.open(path) as faceset:
+        faceset.verify()
+        counts, sources = faceset.counts(), tuple(faceset.sources())
+        contact_sheet(faceset, target)
+    return FacesReport(person, path, counts.kept, counts.pending, counts.rejected, sources, target)
+
+
+def train(
+    project: AnyProject,
+    lender: str,
+    performer: str,
+    *,
+    preset: str | None = None,
+    minutes: float | None = None,
+    iterations: int | None = None,
+    device: str | None = None,
+    seed: int = 0,
+    progress: Progress | None = None,
+) -> TrainReport:
+    """Train, or go on training, the model that gives the lender's face to the performer.
+
+    ``preset`` and ``device`` are the project's own when None. See :func:`countenance.training.train.train`, also for
+    what it raises.
+    """
+    from countenance.training.train import train as run
+
+    opened = opened_project(project)
+    opened.require_person(lender)
+    opened.require_person(performer)
+    return run(
+        opened,
+        lender,
+        performer,
+        preset=preset or opened.config.preset,
+        minutes=minutes,
+        iterations=iterations,
+        device=device or opened.config.device,
+        seed=seed,
+        progress=progress,
+    )
+
+
+def swap(
+    project: AnyProject,
+    footage: AnyPath,
+    *,
+    lender: str,
+    performer: str,
+    output: AnyPath | None = None,
+    preset: str | None = None,
+    device: str | None = None,
+    overwrite: bool = False,
+    leave_out_label: bool = False,
+    progress: Progress | None = None,
+) -> SwapReport:
+    """Replace the performer's face in footage by the lender's; mark, sign and log the result.
+
+    ``output`` is ``renders/FOOTAGE.mp4`` in the project when None; ``preset`` and ``device`` are the project's own. See
+    :func:`countenance.render.render`, also for what it raises.
+    """
+    from countenance.render import render
+
+    opened, source = opened_project(project), Path(footage)
+    opened.require_person(lender)
+    opened.require_person(performer)
+    suffix = source.suffix.lower() if source.suffix.lower() in (".mov", ".mkv") else ".mp4"
+    return render(
+        opened,
+        source,
+        lender=lender,
+        performer=performer,
+        output=opened.renders_dir / f"{source.stem}{suffix}" if output is None else Path(output),
+        preset=preset or opened.config.preset,
+        device=device or opened.config.device,
+        overwrite=overwrite,
+        leave_out_label=leave_out_label,
+        progress=progress,
+    )
+
+
+def verify(path: AnyPath, *, record: AnyPath | None = None, search_watermark: bool = True) -> Verification:
+    """Say what a file proves: integrity, trust, marks and consent, each apart.
+
+    Args:
+        path: any file; one without marks is a normal answer, not an error.
+        record: the consent record's file, where it is at hand.
+        search_watermark: decode the picture and look for the watermark.
+
+    Raises:
+        MediaError: there is no such file, or it cannot be opened.
+        ConsentError: the record is not valid.
+        MarkError: this installation's own authority is damaged.
+    """
+    from countenance.provenance.verify import verify_file
+
+    known = None
+    if record is not None:
+        from countenance.consent.record import parse_record
+        from countenance.consent.strict_json import read_bounded
+
+        known = parse_record(read_bounded(Path(record), "The consent record"))
+    return verify_file(Path(path), record=known, search_watermark=search_watermark)

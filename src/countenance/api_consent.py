@@ -1,0 +1,231 @@
+"""The part of the Python API that is about consent; see :mod:`countenance.api`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from countenance.errors import InputError
+from countenance.project import Project
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Sequence
+    from datetime import date
+
+    from countenance.consent.check import ConsentCheck
+    from countenance.consent.keys import SigningKey
+    from countenance.consent.record import ConsentRecord
+    from countenance.consent.revoke import Revocation
+    from countenance.consent.template import FaceTemplate
+
+    AnyPath = str | os.PathLike[str]
+    AnyProject = Project | AnyPath
+
+__all__ = [
+    "RequestFiles",
+    "SignedConsent",
+    "consent_accept",
+    "consent_check",
+    "consent_enrol",
+    "consent_keygen",
+    "consent_request",
+    "consent_revoke",
+    "consent_sign",
+    "opened_project",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class RequestFiles:
+    """A consent request: ``path`` of the file to sign, ``page`` of the text for the lender, and that ``text``."""
+
+    path: Path
+    page: Path
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class SignedConsent:
+    """A signed record and where it was written; ``accepted`` says that this is its place in the project."""
+
+    record: ConsentRecord
+    path: Path
+    accepted: bool
+
+
+def opened_project(project: AnyProject) -> Project:
+    """A project, or the one in the folder of that path (raises ProjectError, ConfigError)."""
+    return project if isinstance(project, Project) else Project.open(Path(project))
+
+
+def consent_enrol(project: AnyProject, lender: str, *, again: bool = False) -> FaceTemplate:
+    """Measure the lender's face: the template that a consent record is about, from the lender's face set.
+
+    Args:
+        project: the project.
+        lender: whose faces were extracted.
+        again: replace a template; a record that is about the old one does not hold any more.
+
+    Raises:
+        InputError: there is a template already.
+        ProjectError, FaceSetError, NoFaceError: no such person, a damaged face set, too few faces or several people.
+        MinorError: the person appears under age.
+    """
+    from countenance.consent.template import enrol, save_template
+    from countenance.faceset.store import FaceSet
+    from countenance.faceset.use import reembed
+    from countenance.perception.perceive import Perception
+
+    opened = opened_project(project)
+    path = opened.template_path(opened.require_person(lender))
+    if path.exists() and not again:
+        raise InputError(
+            f"{lender}'s face is enrolled already. Enrolling it again makes a consent record about the old template "
+            "useless; to do that, say so (--again)."
+        )
+    with FaceSet.open(opened.faceset_path(lender)) as faceset:
+        faceset.verify()
+        ages = [record.apparent_age for record in faceset.records("kept") if record.apparent_age is not None]
+        template = enrol(reembed(faceset, Perception().embedder), ages)
+    save_template(path, template)
+    return template
+
+
+def consent_request(
+    project: AnyProject,
+    lender: str,
+    *,
+    performers: Sequence[str] = (),
+    expires: date | None = None,
+    term_days: int | None = None,
+    requester: str | None = None,
+    territory: str = "worldwide",
+    label_required: bool = True,
+    synthetic: bool = False,
+) -> RequestFiles:
+    """Write what the lender is asked to agree to, into the lender's folder: a file to sign and a page to read.
+
+    See :func:`countenance.consent.request.create_request`, also for what it raises.
+    """
+    from countenance.consent.request import create_request, write_request
+
+    opened = opened_project(project)
+    request = create_request(
+        opened,
+        lender,
+        performers=performers,
+        expires=expires,
+        term_days=term_days,
+        requester=requester,
+        territory=territory,
+        label_required=label_required,
+        synthetic=synthetic,
+    )
+    path, page = write_request(opened, request)
+    return RequestFiles(path, page, request["statement"]["text"])
+
+
+def consent_keygen(path: AnyPath, passphrase: str) -> SigningKey:
+    """Make the lender's key, in a file that is encrypted by the passphrase (raises InputError, OutputError)."""
+    from countenance.consent.keys import generate_key
+
+    return generate_key(Path(path), passphrase)
+
+
+def consent_sign(
+    request: AnyPath,
+    key: AnyPath,
+    passphrase: str,
+    *,
+    project: AnyProject | None = None,
+    output: AnyPath | None = None,
+) -> SignedConsent:
+    """Sign a request as the lender, who has read its page.
+
+    Args:
+        request: the request's file.
+        key: the lender's key file.
+        passphrase: of the key.
+        project: takes the record in, as :func:`consent_accept` does.
+        output: writes the record here instead; ``consent.json`` beside the request when both are None.
+
+    Raises:
+        ConsentError: the request is not what it says, has ended, or is about another face.
+        InputError: the key does not open.
+        OutputError: the record cannot be written.
+    """
+    from countenance.atomic import write_bytes
+    from countenance.consent.check import accept_record
+    from countenance.consent.keys import load_key
+    from countenance.consent.record import parse_record, sign_request
+    from countenance.consent.request import read_request
+    from countenance.consent.template import load_template
+
+    asked = read_request(Path(request))
+    opened = None if project is None else opened_project(project)
+    lender = str(asked["terms"]["subject"]["name"])
+    template = None
+    if opened is not None and opened.template_path(lender).exists():
+        template = load_template(opened.template_path(lender))
+    data = sign_request(asked, load_key(Path(key), passphrase), template)
+    if opened is not None and output is None:
+        return SignedConsent(accept_record(opened, lender, data), opened.consent_path(lender), accepted=True)
+    target = Path(request).with_name("consent.json") if output is None else Path(output)
+    write_bytes(target, data)
+    return SignedConsent(parse_record(data), target, accepted=False)
+
+
+def consent_accept(
+    project: AnyProject, lender: str, record: AnyPath, *, expected_key: str | None = None
+) -> ConsentRecord:
+    """Take a record that the lender signed elsewhere into the project.
+
+    See :func:`countenance.consent.check.accept_record`, also for what it raises.
+    """
+    from countenance.consent.check import accept_record
+    from countenance.consent.strict_json import read_bounded
+
+    data = read_bounded(Path(record), "The consent record")
+    return accept_record(opened_project(project), lender, data, expected_key=expected_key)
+
+
+def consent_check(project: AnyProject, lender: str) -> ConsentCheck:
+    """Explain the lender's record: what was agreed, and every reason why it does not cover this project.
+
+    Raises:
+        ConsentError: there is no record.
+        LedgerError: the ledger was tampered with.
+    """
+    from countenance.consent.check import check_record
+    from countenance.consent.strict_json import read_bounded
+
+    opened = opened_project(project)
+    data = read_bounded(opened.consent_path(lender), f"The consent record of {lender}")
+    return check_record(data, project=opened, lender=lender)
+
+
+def consent_revoke(
+    project: AnyProject, lender: str, *, statement: AnyPath | None = None, reason: str = ""
+) -> Revocation:
+    """Take the lender's consent back: training and rendering refuse from now on.
+
+    Args:
+        project: the project.
+        lender: who takes it back.
+        statement: the lender's signed revocation; None enters the project's own word.
+        reason: a line for the ledger, if there is one to give.
+
+    Raises:
+        ConsentError: there is no record, or the statement is not its signer's.
+        LedgerError, OutputError: the ledger cannot be written.
+    """
+    from countenance.consent.record import parse_record
+    from countenance.consent.revoke import revoke
+    from countenance.consent.strict_json import read_bounded
+
+    opened = opened_project(project)
+    record = parse_record(read_bounded(opened.consent_path(lender), f"The consent record of {lender}"))
+    signed = None if statement is None else read_bounded(Path(statement), "The revocation")
+    return revoke(opened, record, statement=signed, reason=reason)

@@ -1,0 +1,203 @@
+"""What the commands share: how they answer, report progress, and say how to go on after Ctrl-C."""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+import time
+from contextlib import contextmanager
+from dataclasses import fields, is_dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from countenance.errors import CountenanceError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from countenance.progress import Progress
+    from countenance.project import Project
+
+__all__ = [
+    "Command",
+    "InOrder",
+    "InterruptedWork",
+    "answer",
+    "device_option",
+    "fail_sentence",
+    "json_option",
+    "lender_option",
+    "performer_option",
+    "plain",
+    "preset_option",
+    "progress_bar",
+    "project_option",
+]
+
+_QUIET_SECONDS = 10.0  # between two lines of progress where stderr is no terminal
+
+
+class InterruptedWork(click.ClickException):
+    """Ctrl-C, with a sentence on how to go on."""
+
+    exit_code = 130
+
+
+class InOrder(click.Group):
+    """Lists the commands in the order of the work, not of the alphabet."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+        """Names in the order in which they were added."""
+        return list(self.commands)
+
+
+class Command(click.Command):
+    """A command that knows how its work is taken up again, and tells errors as JSON where it was asked to."""
+
+    def __init__(self, *arguments: Any, resume: str = "Run the same command again.", **settings: Any) -> None:
+        super().__init__(*arguments, **settings)
+        self.resume = resume
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command.
+
+        Raises:
+            InterruptedWork: Ctrl-C was pressed.
+            CountenanceError: as the command does, after telling it on stdout as JSON.
+        """
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt as error:
+            raise InterruptedWork(f"Interrupted. {self.resume}") from error
+        except CountenanceError as error:
+            if ctx.params.get("as_json"):
+                told = {"error": {"kind": type(error).__name__, "message": fail_sentence(error)}}
+                click.echo(json.dumps(told, ensure_ascii=False, indent=2))
+            raise
+
+
+def fail_sentence(error: Exception) -> str:
+    """An error's message on one line."""
+    return " ".join(str(error).split())
+
+
+def _opener(_context: click.Context, _parameter: click.Parameter, value: Path | None) -> Callable[[], Project]:
+    """Opening is left to the command, so that a wrong folder is told like every other error."""
+
+    def find() -> Project:
+        from countenance.project import Project
+
+        return Project.find() if value is None else Project.open(value)
+
+    return find
+
+
+project_option = click.option(
+    "--project",
+    metavar="FOLDER",
+    type=click.Path(path_type=Path),
+    callback=_opener,
+    help="The project folder; the one around the working directory if not given.",
+)
+json_option = click.option("--json", "as_json", is_flag=True, help="Answer as JSON on stdout, and nothing else there.")
+lender_option = click.option("--lender", required=True, metavar="NAME", help="Whose face is shown.")
+performer_option = click.option("--performer", required=True, metavar="NAME", help="Whose face is replaced.")
+preset_option = click.option(
+    "--preset", metavar="NAME", help="swift (ours) or classic (the 2017 recipe); the project's own if not given."
+)
+device_option = click.option("--device", metavar="NAME", help="auto, cpu, cuda or mps; the project's own if not given.")
+
+
+def answer(facts: Mapping[str, Any], text: str, *, as_json: bool) -> None:
+    """Print the answer: ``facts`` as JSON, or ``text`` for people."""
+    click.echo(json.dumps(plain(facts), ensure_ascii=False, indent=2, allow_nan=False) if as_json else text)
+
+
+def plain(value: Any) -> Any:
+    """A value as JSON's types: data classes become objects, paths and dates texts, numbers without a value null."""
+    if is_dataclass(value) and not isinstance(value, type):
+        return {field.name: plain(getattr(value, field.name)) for field in fields(value)}
+    if isinstance(value, dict):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [plain(item) for item in value]
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if value is None or isinstance(value, str | int | bool):
+        return value
+    return str(value)
+
+
+@contextmanager
+def progress_bar(name: str) -> Iterator[Progress]:
+    """A bar with an ETA on stderr; where that is no terminal, a line now and then.
+
+    Args:
+        name: what is being done, a word or two.
+    """
+    bar = _Bar(name)
+    try:
+        yield bar
+    finally:
+        bar.close()
+
+
+class _Bar:
+    """Turns calls of a :class:`Progress` into tqdm's bar; work that starts anew gets a new one."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._bar: Any = None
+        self._total: float | None = None
+        self._first = self._last = 0.0
+        self._began = self._said = time.monotonic()
+        self._terminal = sys.stderr.isatty()
+
+    def __call__(self, done: float, total: float | None, note: str = "") -> None:
+        anew = self._bar is None or total != self._total or done < self._last
+        if anew:
+            self._restart(done, total)
+        self._last = done
+        if self._terminal:
+            self._bar.set_postfix_str(note, refresh=False)
+            self._bar.update(done - self._bar.n)
+        elif time.monotonic() - self._said >= _QUIET_SECONDS:
+            self._said = time.monotonic()
+            click.echo(self._line(done, total, note), err=True)
+
+    def _restart(self, done: float, total: float | None) -> None:
+        self.close()
+        self._total, self._first, self._began = total, done, time.monotonic()
+        if not self._terminal:
+            self._bar = self
+            return
+        from tqdm import tqdm
+
+        known = "{desc} {percentage:3.0f}% |{bar}| {elapsed}<{remaining}{postfix}"
+        self._bar = tqdm(
+            desc=self._name,
+            total=total,
+            initial=done,
+            bar_format=known if total else "{desc} {n:.0f} {elapsed}{postfix}",
+            file=sys.stderr,
+            dynamic_ncols=True,
+            leave=False,
+        )
+
+    def _line(self, done: float, total: float | None, note: str) -> str:
+        from tqdm import tqdm
+
+        elapsed = time.monotonic() - self._began
+        rate = (done - self._first) / elapsed if elapsed > 0.0 and done > self._first else 0.0
+        share = f" {100.0 * done / total:.0f} %" if total else f" {done:.0f}"
+        left = f", about {tqdm.format_interval((total - done) / rate)} left" if total and rate else ""
+        return f"{self._name}:{share} after {tqdm.format_interval(elapsed)}{left}" + (f" ({note})" if note else "")
+
+    def close(self) -> None:
+        """Take the bar off the screen."""
+        if self._terminal and self._bar is not None:
+            self._bar.close()
+        self._bar = None

@@ -1,0 +1,35 @@
+"""``countenance verify``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from countenance.commands.terminal import Command, answer, json_option
+
+__all__ = ["verify"]
+
+
+@click.command(cls=Command, short_help="Say what a file proves.")
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option(
+    "--record", metavar="FILE", type=click.Path(path_type=Path), help="The consent record, where it is at hand."
+)
+@click.option("--no-watermark", is_flag=True, help="Do not decode the picture to search it for the watermark.")
+@json_option
+def verify(file: Path, record: Path | None, no_watermark: bool, as_json: bool) -> int:
+    """Say what a file proves: is it what was signed, by whom, with which marks, under which consent.
+
+    Exit code 0: the proof holds. 1: nothing is proven. 3: credentials that do not hold. 2: an error, such as no file.
+
+    \b
+    Examples:
+      countenance verify scene-swapped.mp4
+      countenance verify scene-swapped.mp4 --record people/vera/consent.json --json
+    """
+    from countenance import api
+
+    result = api.verify(file, record=record, search_watermark=not no_watermark)
+    answer(result.to_dict(), result.to_text(), as_json=as_json)
+    return result.exit_code
