@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from countenance.consent.gate import Permit
-
     from countenance.perception.perceive import Perception
     from countenance.progress import Progress
     from countenance.project import Project
@@ -111,7 +110,8 @@ def load_people(project: Project, names: tuple[str, str]) -> tuple[PersonFaces, 
     Raises:
         ProjectError, FaceSetError, NoFaceError: no face set, damaged, or too few faces.
     """
-    from countenance.faceset.store import FaceSet, require_enough
+    from countenance.faceset.store import FaceSet
+    from countenance.faceset.use import require_enough
 
     found = []
     for name in names:
@@ -135,9 +135,8 @@ def _faces_digest(faces: PersonFaces) -> str:
 def _permit(project: Project, lender: str, performer: str, perception: Perception | None) -> Permit:
     """Ask the gate, with embeddings made anew from the very pixels that training will use."""
     from countenance.consent.gate import require_consent
-    from countenance.faceset.reembed import reembed
-
     from countenance.faceset.store import FaceSet
+    from countenance.faceset.use import reembed
     from countenance.perception.perceive import Perception
 
     with FaceSet.open(project.faceset_path(lender)) as faceset:
@@ -239,7 +238,7 @@ def _log(project: Project, facts: CheckpointFacts, permit: Permit) -> None:
         "iteration": facts.iteration,
         "faces_sha256": list(facts.faces_sha256),
     }
-    Ledger(project.ledger_path).append("train", row)
+    Ledger(project.ledger_path).append("training", row)
 
 
 def _normal(recipe: Preset | dict[str, object]) -> dict[str, object]:
