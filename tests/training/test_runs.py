@@ -3,6 +3,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+from training_faces import made_faces
 
 from countenance.errors import CheckpointError, TrainingError
 from countenance.training import train as module
@@ -11,7 +12,6 @@ from countenance.training.prepare import held_out, spread
 from countenance.training.presets import PRESETS
 from countenance.training.runs import Step, make_run
 from countenance.training.train import Budget, choose_device, loop
-from tests.training.conftest import made_faces
 
 CPU = torch.device("cpu")
 SMALL = {name: replace(recipe, batch_size=2) for name, recipe in PRESETS.items()}

@@ -17,12 +17,13 @@ from countenance.training.guided import finish
 from countenance.training.model import PEOPLE, ClassicModel, GuidedModel, low_pass
 from countenance.training.presets import preset as preset_named
 from countenance.training.reference import Gallery, Geometry, describe, fitted_shape_cm, transfer, want
-from countenance.training.train import choose_device, load_people
+from countenance.training.train import choose_device, load_faces, person_faces
 from countenance.types import Mask, SwappedFace
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from countenance.faceset.records import FaceArrays
     from countenance.project import Project
     from countenance.training.checkpoint import CheckpointFacts
     from countenance.training.prepare import PersonFaces
@@ -173,11 +174,25 @@ def _load(model: torch.nn.Module, prefix: str, tensors: Mapping[str, Tensor]) ->
 
 
 def load_swapper(
-    project: Project, lender: str, performer: str, *, preset: str = "swift", device: str = "auto"
+    project: Project,
+    lender: str,
+    performer: str,
+    *,
+    preset: str = "swift",
+    device: str = "auto",
+    lender_faces: FaceArrays | None = None,
 ) -> ClassicSwapper | GuidedSwapper:
     """The trained model that gives ``lender``'s face to ``performer``.
 
     The caller asks the consent gate first and compares ``facts.record_sha256`` with the permit's.
+
+    Args:
+        project: the project folder.
+        lender: whose face is shown.
+        performer: whose face is replaced.
+        preset: of the model.
+        device: see :func:`countenance.training.train.choose_device`.
+        lender_faces: the very faces that the gate has seen, which the guided family paints from; loaded when None.
 
     Raises:
         ProjectError: nothing was trained for these two with this preset.
@@ -200,5 +215,5 @@ def load_swapper(
     target = choose_device(device)
     if recipe.family == "classic":
         return ClassicSwapper(facts, checkpoint.tensors, target)
-    lender_faces, _ = load_people(project, (lender, performer))
-    return GuidedSwapper(facts, checkpoint.tensors, lender_faces, target)
+    faces = load_faces(project, lender) if lender_faces is None else lender_faces
+    return GuidedSwapper(facts, checkpoint.tensors, person_faces(faces), target)

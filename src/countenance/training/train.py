@@ -22,13 +22,24 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from countenance.consent.gate import Permit
+    from countenance.faceset.records import FaceArrays
     from countenance.perception.perceive import Perception
     from countenance.progress import Progress
     from countenance.project import Project
     from countenance.training.presets import Preset
     from countenance.training.runs import Run
 
-__all__ = ["DEFAULT_MINUTES", "MAX_FACES", "Budget", "TrainReport", "choose_device", "load_people", "loop", "train"]
+__all__ = [
+    "DEFAULT_MINUTES",
+    "MAX_FACES",
+    "Budget",
+    "TrainReport",
+    "choose_device",
+    "load_faces",
+    "loop",
+    "person_faces",
+    "train",
+]
 
 DEFAULT_MINUTES = 8.0
 MAX_FACES = 2000
@@ -104,25 +115,27 @@ def choose_device(name: str) -> torch.device:
     return device
 
 
-def load_people(project: Project, names: tuple[str, str]) -> tuple[PersonFaces, PersonFaces]:
-    """The kept faces of two people, bounded to :data:`MAX_FACES` each.
+def load_faces(project: Project, name: str) -> FaceArrays:
+    """The kept faces of a person, checked.
 
     Raises:
-        ProjectError, FaceSetError, NoFaceError: no face set, damaged, or too few faces.
+        ProjectError, FaceSetError, NoFaceError: no such person, a damaged face set, or too few faces.
     """
     from countenance.faceset.store import FaceSet
     from countenance.faceset.use import require_enough
 
-    found = []
-    for name in names:
-        with FaceSet.open(project.faceset_path(name)) as faceset:
-            faceset.verify()
-            require_enough(faceset)
-            arrays = faceset.load()
-        moment = np.stack([arrays.source_index, arrays.frame_index], axis=1)
-        faces = PersonFaces(arrays.rgb, arrays.landmarks_xy, arrays.depth, arrays.person_mask, moment)
-        found.append(spread(faces, MAX_FACES))
-    return found[0], found[1]
+    project.require_person(name)
+    with FaceSet.open(project.faceset_path(name)) as faceset:
+        faceset.verify()
+        require_enough(faceset)
+        return faceset.load()
+
+
+def person_faces(arrays: FaceArrays) -> PersonFaces:
+    """What training and conversion keep of a face set, bounded to :data:`MAX_FACES`."""
+    moment = np.stack([arrays.source_index, arrays.frame_index], axis=1)
+    faces = PersonFaces(arrays.rgb, arrays.landmarks_xy, arrays.depth, arrays.person_mask, moment)
+    return spread(faces, MAX_FACES)
 
 
 def _faces_digest(faces: PersonFaces) -> str:
@@ -132,15 +145,13 @@ def _faces_digest(faces: PersonFaces) -> str:
     return digest.hexdigest()
 
 
-def _permit(project: Project, lender: str, performer: str, perception: Perception | None) -> Permit:
+def _permit(project: Project, lender: str, performer: str, faces: FaceArrays, perception: Perception | None) -> Permit:
     """Ask the gate, with embeddings made anew from the very pixels that training will use."""
     from countenance.consent.gate import require_consent
-    from countenance.faceset.store import FaceSet
     from countenance.faceset.use import reembed
     from countenance.perception.perceive import Perception
 
-    with FaceSet.open(project.faceset_path(lender)) as faceset:
-        embeddings = reembed(faceset, (perception or Perception()).embedder)
+    embeddings = reembed(faces, (perception or Perception()).embedder)
     return require_consent(project, lender, performer, act="train", embeddings=embeddings)
 
 
@@ -188,8 +199,9 @@ def train(
     if minutes is None and iterations is None:
         minutes = DEFAULT_MINUTES
     budget = Budget(math.inf if minutes is None else minutes * 60.0, math.inf if iterations is None else iterations)
-    people = load_people(project, (lender, performer))
-    permit = _permit(project, lender, performer, perception)
+    faces = load_faces(project, lender), load_faces(project, performer)
+    permit = _permit(project, lender, performer, faces[0], perception)
+    people = person_faces(faces[0]), person_faces(faces[1])
     folder = project.model_dir(lender, performer, preset)
     fresh = CheckpointFacts(
         preset=recipe.to_json(),

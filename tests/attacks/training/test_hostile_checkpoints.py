@@ -54,7 +54,7 @@ def _flipped(data: bytes) -> bytes:
 
 class _Bomb:
     def __reduce__(self) -> tuple[object, tuple[str]]:
-        return (open, ("/tmp/countenance-bomb", "w"))  # noqa: PTH123
+        return (open, ("/tmp/countenance-bomb", "w"))
 
 
 ATTACKS = {
