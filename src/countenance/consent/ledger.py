@@ -33,13 +33,11 @@ _BEFORE_FIRST = "0" * 64
 _WAIT_SECONDS = 30.0
 
 _SCHEMA = (
-    "CREATE TABLE IF NOT EXISTS entries (seq INTEGER PRIMARY KEY AUTOINCREMENT, time TEXT NOT NULL, "
+    "CREATE TABLE entries (seq INTEGER PRIMARY KEY AUTOINCREMENT, time TEXT NOT NULL, "
     "kind TEXT NOT NULL, facts TEXT NOT NULL, previous TEXT NOT NULL, hash TEXT NOT NULL UNIQUE)",
     # Against mistakes, not against intent: who can write the file can drop a trigger; the chain is what finds that.
-    "CREATE TRIGGER IF NOT EXISTS no_update BEFORE UPDATE ON entries "
-    "BEGIN SELECT RAISE(ABORT, 'the ledger is append-only'); END",
-    "CREATE TRIGGER IF NOT EXISTS no_delete BEFORE DELETE ON entries "
-    "BEGIN SELECT RAISE(ABORT, 'the ledger is append-only'); END",
+    "CREATE TRIGGER no_update BEFORE UPDATE ON entries BEGIN SELECT RAISE(ABORT, 'the ledger is append-only'); END",
+    "CREATE TRIGGER no_delete BEFORE DELETE ON entries BEGIN SELECT RAISE(ABORT, 'the ledger is append-only'); END",
 )
 
 
@@ -96,10 +94,11 @@ class Ledger:
         with self._connected(write=True) as connection:
             connection.execute("BEGIN IMMEDIATE")
             try:
-                for statement in _SCHEMA:
-                    connection.execute(statement)
                 book = Book(connection, self.path, self._clock)
-                if book.head() is None:
+                # Only a file that nothing was ever in is begun: one whose table was dropped must not look new.
+                if connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0] == 0:
+                    for statement in _SCHEMA:
+                        connection.execute(statement)
                     # Random, so that a row of one project's ledger never continues another's chain.
                     book.append("ledger", {"id": str(uuid.uuid4()), "version": 1})
                 yield book

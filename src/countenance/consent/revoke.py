@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from countenance.config import clean_line
-from countenance.consent.clock import Clock, format_time, parse_time, utc_now
+from countenance.consent.clock import Clock, format_time, utc_now
 from countenance.consent.jws import open_document, sign_document
 from countenance.consent.keys import SigningKey, public_key
 from countenance.consent.ledger import Entry, Ledger
@@ -116,7 +116,7 @@ def _verified_reason(record: ConsentRecord, statement: bytes) -> str:
         raise ConsentError(f"{_WHAT} was reformatted. Use the file as it was made.")
     try:
         table = Table(payload, "the revocation", _MEMBERS)
-        parse_time(table.text("revoked"))
+        table.time("revoked")
         if table.raw("version") != _VERSION:
             raise MalformedError("its version is unknown")
         reason = table.line("reason") if table.text("reason") else ""

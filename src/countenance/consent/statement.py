@@ -38,7 +38,7 @@ def statement_text(terms: Terms) -> str:
         ),
         *(_synthetic() if terms.synthetic else []),
         _section("WHAT WE ASK", _what(terms)),
-        _section("FOR WHOM", [f"This request comes from: {terms.requester}. The work is called “{terms.title}”.", _where(terms)]),
+        _section("FOR WHOM", _for_whom(terms)),
         _section("HOW LONG", _term(terms)),
         _section("WHAT WE WILL NEVER DO", _never(terms)),
         _section("HOW EVERYBODY CAN TELL", _marks(terms)),
@@ -65,8 +65,11 @@ def _what(terms: Terms) -> list[str]:
     return lines
 
 
-def _where(terms: Terms) -> str:
-    return f"Where it may be shown: {terms.territory}. What may be made: {', '.join(terms.media)}."
+def _for_whom(terms: Terms) -> list[str]:
+    return [
+        f"This request comes from: {terms.requester}. The work is called “{terms.title}”.",
+        f"Where it may be shown: {terms.territory}. What may be made: {', '.join(terms.media)}.",
+    ]
 
 
 def _term(terms: Terms) -> list[str]:

@@ -111,8 +111,11 @@ class Table:
         return float(value)
 
     def time(self, key: str) -> datetime:
-        """A moment."""
-        return parse_time(self.text(key))
+        """A moment in this millennium, so that adding to it or taking from it cannot fail."""
+        moment = parse_time(self.text(key))
+        if not 2000 <= moment.year < 3000:
+            raise MalformedError(f"{key} of {self._what} is not in this millennium")
+        return moment
 
     def names(self, key: str, limit: int) -> tuple[str, ...]:
         """A list of different texts."""
@@ -171,6 +174,8 @@ class Terms:
         for what, values, known in (("purpose", self.purposes, PURPOSES), ("medium", self.media, MEDIA)):
             if not values or any(value not in known for value in values):
                 raise ValueError(f"it needs a {what} out of: {', '.join(known)}")
+        if len(self.performers) > PERFORMER_LIMIT:
+            raise ValueError(f"it can name at most {PERFORMER_LIMIT} performers")
         if not timedelta(0) < self.expires - self.not_before <= MAXIMUM_TERM:
             raise ValueError("it must end after it begins, and at most ten years later")
 
