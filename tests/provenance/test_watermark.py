@@ -103,7 +103,7 @@ def test_plain_frames_change_by_a_level_or_two(fill: int) -> None:
     frame = np.full((360, 640, 3), fill, np.uint8)
     change = Watermarker(PAYLOAD, (360, 640))(frame).astype(np.int16) - frame
     assert np.abs(change).max() <= 3
-    assert change.std() < 0.8
+    assert change.std() < 0.9  # better than 49 dB
 
 
 @pytest.mark.parametrize("name", ["test_A.mp4", "occl_C.mp4", "train_A.mp4", "train_B.mp4", "train_B_mask.mp4"])

@@ -39,12 +39,14 @@ _BAND = (24.0, 80.0)  # radius in the transform: below it shows as blotches, abo
 _KEY = b"countenance watermark 1"
 _TAG_BYTES = bch.DATA_BITS // 8 - PAYLOAD_BYTES
 
-_FLAT, _BUSY = 0.6, 1.9  # root mean square of the mark in luma levels: on plain areas, on busy ones
-_LIT_AT, _IN_THE_DARK = 48.0, 0.6  # luma from which the mark has its full strength; the part of it in black
-_BUSY_AT = 7.0  # local deviation in luma levels from which an area counts as busy
+_FLAT, _BUSY = 0.75, 1.95  # root mean square of the mark in luma levels: on plain areas, on busy ones
+_BUSY_AT = 3.0  # mean detail in luma levels from which an area counts as busy
+_EDGE = 8.0  # luma levels from which detail is an edge and counts no more: one edge is no texture
+_LIT_AT, _IN_THE_DARK = 48.0, 0.65  # luma from which the mark has its full strength; the part of it in black
 
 _FIRST_LOOK, _FRAMES_SEARCHED = 25, 400
-_TRACES = 8.0  # standard deviations; unmarked footage stays below 4
+_TURNED = 7  # the weakest code bits, which are tried both ways
+_WORTH_DECODING, _TRACES = 2.0, 8.0  # standard deviations of the score; unmarked footage stays below 4
 
 
 class WatermarkFinding(NamedTuple):
@@ -209,9 +211,10 @@ def _strength(rgb: UInt8) -> Float32:
     shows single levels.
     """
     luma = _luma_grid(rgb, antialias=False)  # an estimate will do: five times as fast
-    busy = np.minimum(_deviation(_detail(luma), 4.0) / _BUSY_AT, 1.0)
+    texture = cv2.blur(np.minimum(np.abs(_detail(luma)), _EDGE), (7, 7))
+    inside = cv2.blur(cv2.erode(texture, np.ones((7, 7), np.uint8)), (5, 5))  # smooth skin beside hair stays smooth
     lit = np.clip(luma / _LIT_AT, _IN_THE_DARK, 1.0)
-    return np.asarray((_FLAT + (_BUSY - _FLAT) * busy) * lit, np.float32)
+    return np.asarray((_FLAT + (_BUSY - _FLAT) * np.minimum(inside / _BUSY_AT, 1.0)) * lit, np.float32)
 
 
 def _whitened(luma: Float32) -> Float32:
@@ -231,7 +234,7 @@ def _read(total: Float32) -> tuple[bytes | None, float]:
     evidence: Float64 = np.bincount(places.bit, level, bch.WORD_BITS) / spread  # each about N(0, 1) by chance
     chance_mean, chance_deviation = np.sqrt(2.0 / np.pi), np.sqrt((1.0 - 2.0 / np.pi) / bch.WORD_BITS)
     score = float((np.abs(evidence).mean() - chance_mean) / chance_deviation)
-    for word in _candidates(evidence):
+    for word in _candidates(evidence) if score >= _WORTH_DECODING else ():
         data = bch.decode(word)
         if data is None:
             continue
@@ -244,6 +247,6 @@ def _read(total: Float32) -> tuple[bytes | None, float]:
 def _candidates(evidence: Float64) -> Iterator[int]:
     """The most likely words: all bits by their sign, then with the weakest ones turned (Chase 1972)."""
     word = sum(1 << int(i) for i in np.flatnonzero(evidence < 0))
-    weakest = [1 << int(i) for i in np.argsort(np.abs(evidence))[:6]]
+    weakest = [1 << int(i) for i in np.argsort(np.abs(evidence))[:_TURNED]]
     for turned in range(1 << len(weakest)):
         yield word ^ sum(bit for i, bit in enumerate(weakest) if turned >> i & 1)
