@@ -11,7 +11,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from countenance.errors import MediaError
-from countenance.evaluation.metrics import close_holes, erode, psnr_db_of, squared_error, ssim
+from countenance.evaluation.metrics import (
+    SSIM_TAPS,
+    close_holes,
+    erode,
+    error_map,
+    masked_mean,
+    psnr_db_of,
+    ssim_map,
+)
 from countenance.media.read import read_frames
 
 if TYPE_CHECKING:
@@ -69,11 +77,9 @@ def compare(clip: Path, truth: Path, mask: Path, *, progress: Progress | None = 
     """
     rows: list[tuple[int, float, float, float, float]] = []
     for index, frames in enumerate(_together((clip, truth, mask))):
-        seen, wanted, region = frames
-        face = mask_of(region)
-        inner = erode(face, INNER_PIXELS)
-        if inner.sum() > 0.0:
-            rows.append((index, *_scores(seen, wanted, face), *_scores(seen, wanted, inner)))
+        scores = _scores(*frames)
+        if scores is not None:
+            rows.append((index, *scores))
         if progress is not None:
             progress(index + 1, None, f"comparing {clip.name}")
     if not rows:
@@ -91,8 +97,25 @@ def compare(clip: Path, truth: Path, mask: Path, *, progress: Progress | None = 
     )
 
 
-def _scores(seen: Frame, wanted: Frame, mask: Float32) -> tuple[float, float]:
-    return ssim(seen.rgb, wanted.rgb, mask), squared_error(seen.rgb, wanted.rgb, mask)
+def _scores(seen: Frame, wanted: Frame, region: Frame) -> tuple[float, float, float, float] | None:
+    """SSIM and squared error inside the mask, and inside the inner one; None where no face is."""
+    face = mask_of(region)
+    inner = erode(face, INNER_PIXELS)
+    if not inner.any():
+        return None
+    rows, columns = (np.flatnonzero(face.any(axis=axis)) for axis in (1, 0))
+    # Only the face's surroundings are computed; the margin is the reach of SSIM's window, so nothing changes.
+    part = np.s_[
+        max(rows[0] - SSIM_TAPS, 0) : rows[-1] + SSIM_TAPS, max(columns[0] - SSIM_TAPS, 0) : columns[-1] + SSIM_TAPS
+    ]
+    picture, truth, face, inner = seen.rgb[part], wanted.rgb[part], face[part], inner[part]
+    likeness, error = ssim_map(picture, truth), error_map(picture, truth)
+    return (
+        masked_mean(likeness, face),
+        masked_mean(error, face),
+        masked_mean(likeness, inner),
+        masked_mean(error, inner),
+    )
 
 
 def _together(paths: Sequence[Path]) -> Iterator[tuple[Frame, ...]]:

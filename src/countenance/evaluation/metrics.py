@@ -29,6 +29,8 @@ __all__ = [
     "SSIM_TAPS",
     "close_holes",
     "erode",
+    "error_map",
+    "masked_mean",
     "psnr_db",
     "psnr_db_of",
     "squared_error",
@@ -67,9 +69,18 @@ def squared_error(picture: UInt8, truth: UInt8, mask: Float32 | None = None) -> 
 
     A clip's PSNR is that of the mean of its frames' errors: a mean of decibels would be ruled by the best frames.
     """
+    return masked_mean(error_map(picture, truth), mask)
+
+
+def error_map(picture: UInt8, truth: UInt8) -> Float64:
+    """Squared error of each pixel, float64 ``(H, W)`` in 8-bit steps squared: the mean of the three channels.
+
+    Raises:
+        ValueError: shapes that differ.
+    """
     _check(picture, truth)
     difference = picture.astype(np.float64) - truth.astype(np.float64)
-    return _weighted_mean((difference**2).mean(axis=2), mask)
+    return np.asarray((difference**2).mean(axis=2), np.float64)
 
 
 def psnr_db_of(error: float) -> float:
@@ -89,7 +100,7 @@ def ssim(picture: UInt8, truth: UInt8, mask: Float32 | None = None) -> float:
     Raises:
         ValueError: shapes that differ, or a mask in which nothing counts.
     """
-    return _weighted_mean(ssim_map(picture, truth), mask)
+    return masked_mean(ssim_map(picture, truth), mask)
 
 
 def ssim_map(picture: UInt8, truth: UInt8) -> Float64:
@@ -116,6 +127,27 @@ def ssim_map(picture: UInt8, truth: UInt8) -> Float64:
     luminance = (2.0 * mean_x * mean_y + _C1) / (mean_x * mean_x + mean_y * mean_y + _C1)
     structure = (2.0 * covariance + _C2) / (variance_x + variance_y + _C2)
     return np.asarray((luminance * structure).mean(axis=2), np.float64)
+
+
+def masked_mean(values: Float64, mask: Float32 | None) -> float:
+    """Mean of a map, each pixel weighted by the mask.
+
+    Args:
+        values: float64 ``(H, W)``.
+        mask: float32 ``(H, W)`` in [0, 1]; None counts every pixel.
+
+    Raises:
+        ValueError: shapes that differ, or a mask in which nothing counts.
+    """
+    if mask is None:
+        return float(values.mean())
+    if mask.shape != values.shape:
+        raise ValueError(f"mask: expected {values.shape}, got {mask.shape}")
+    weights: NDArray[np.float64] = mask.astype(np.float64)
+    total = float(weights.sum())
+    if not total > 0.0:
+        raise ValueError("mask: expected a region that counts, got an empty mask")
+    return float((values * weights).sum() / total)
 
 
 def close_holes(mask: Float32, radius: int = 4) -> Float32:
@@ -145,18 +177,6 @@ def _blur(values: Float64) -> Float64:
     return np.asarray(
         cv2.GaussianBlur(values, (SSIM_TAPS, SSIM_TAPS), SSIM_SIGMA, borderType=cv2.BORDER_REFLECT_101), np.float64
     )
-
-
-def _weighted_mean(values: Float64, mask: Float32 | None) -> float:
-    if mask is None:
-        return float(values.mean())
-    if mask.shape != values.shape:
-        raise ValueError(f"mask: expected {values.shape}, got {mask.shape}")
-    weights: NDArray[np.float64] = mask.astype(np.float64)
-    total = float(weights.sum())
-    if not total > 0.0:
-        raise ValueError("mask: expected a region that counts, got an empty mask")
-    return float((values * weights).sum() / total)
 
 
 def _check(picture: UInt8, truth: UInt8) -> None:
