@@ -170,7 +170,8 @@ class _Bar:
 
     def _restart(self, done: float, total: float | None) -> None:
         self.close()
-        self._total, self._first, self._began = total, done, time.monotonic()
+        self._total, self._first = total, done
+        self._began = self._said = time.monotonic()
         if not self._terminal:
             self._bar = self
             return

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 __all__ = ["Series", "line_chart"]
 
 _WIDTH, _HEIGHT = 560.0, 250.0
-_LEFT, _RIGHT, _TOP, _BOTTOM = 46.0, 118.0, 14.0, 40.0  # the right margin holds the names beside the lines' ends
+_LEFT, _RIGHT, _TOP, _BOTTOM = 56.0, 118.0, 14.0, 40.0  # the right margin holds the names beside the lines' ends
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,8 @@ def line_chart(series: Sequence[Series], *, x_label: str, title: str) -> str:
     """Lines over a common x axis as an SVG that scales with the page; each line's name stands at its end.
 
     Args:
-        series: the lines; points without a finite y are left out. Without any point the result is empty.
+        series: the lines; points without a finite y are left out, and lines of fewer than two points. Without any
+            line the result is "".
         x_label: what x counts.
         title: what the chart shows, for those who cannot see it.
     """
@@ -49,7 +50,7 @@ def line_chart(series: Sequence[Series], *, x_label: str, title: str) -> str:
         Series(line.name, [(x, y) for x, y in line.points if math.isfinite(x) and math.isfinite(y)], line.style)
         for line in series
     ]
-    kept = [line for line in kept if line.points]
+    kept = [line for line in kept if len(line.points) > 1]
     if not kept:
         return ""
     xs, ys = zip(*(point for line in kept for point in line.points), strict=True)

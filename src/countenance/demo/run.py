@@ -93,10 +93,15 @@ class _Demo:
     def __init__(self, out: Path, clips: Path, minutes: float, bar: OpensBar, say: Callable[[str], None]) -> None:
         self.out, self.clips, self.minutes, self._bar, self._say = out, clips, minutes, bar, say
         self.swapped = out / "swapped.mp4"
-        self.before = _read_result(out / "result.json")
+        self.before = _read_json(out / "result.json")
+        self.made_in = _read_json(self._timings_path).get("made_in_seconds", {})
         self.stages: list[Stage] = []
         self.facts: dict[str, Any] = {"schema": _SCHEMA, "made_at": datetime.now(UTC).isoformat(timespec="seconds")}
         self.scores: dict[str, ClipScore] = {}
+
+    @property
+    def _timings_path(self) -> Path:
+        return self.out / "timings.json"
 
     def plan(self) -> list[tuple[str, str, Callable[[], tuple[str, bool]]]]:
         """The stages in order: name, title, and what does it; each says what it did and whether it was there."""
@@ -116,13 +121,13 @@ class _Demo:
         began = time.perf_counter()
         says, reused = action()
         seconds = time.perf_counter() - began
-        earlier: dict[str, Any] = next(
-            (stage for stage in self.before.get("stages", ()) if stage.get("name") == name), {}
-        )
-        before = float(earlier.get("made_in_seconds", 0.0))
+        before = float(self.made_in.get(name, 0.0))
         went_on = name == "train" and self.facts["training"]["resumed"]
         made_in = (before or seconds) if reused else seconds + (before if went_on else 0.0)
         self.stages.append(Stage(name, title, says, reused, seconds, made_in))
+        self.made_in[name] = made_in  # written at once: after an interruption the finished stages are used again
+        timings = {"schema": _SCHEMA, "made_in_seconds": self.made_in}
+        write_bytes(self._timings_path, json.dumps(timings, indent=2).encode("ascii"))
         self._say(f"{title}: {says} [{'used again' if reused else f'{seconds:.1f} s'}]")
 
     def open_project(self) -> tuple[str, bool]:
@@ -226,7 +231,8 @@ class _Demo:
         """What anybody who gets the file can find out, with the record at hand."""
         result = api.verify(self.swapped, record=self.project.consent_path(LENDER))
         self.facts["verification"] = result.to_dict()
-        return result.verdict, False
+        layers = ", ".join(f"{name} {layer.state.replace('_', ' ')}" for name, layer in result.layers.items())
+        return f"{result.verdict} ({layers})", False
 
     def measure(self) -> tuple[str, bool]:
         """The figures, whatever they are."""
@@ -270,8 +276,8 @@ def _frames_told(render: dict[str, Any]) -> str:
     )
 
 
-def _read_result(path: Path) -> dict[str, Any]:
-    """What the last run wrote; nothing where there is none, or one that cannot be understood."""
+def _read_json(path: Path) -> dict[str, Any]:
+    """What an earlier run wrote; nothing where there is no such file, or one that cannot be understood."""
     try:
         facts = json.loads(path.read_bytes())
     except (OSError, ValueError):
