@@ -61,6 +61,11 @@ def test_guided_starts_from_the_reference_under_the_footages_light() -> None:
     face = torch.ones(1, 1, 128, 128)
     base = model(torch.rand(1, 3, 64, 64), reference, light, face, "lender").base.detach()
     torch.testing.assert_close(base, reference + light - low_pass(reference, face))
+    half = face.clone()
+    half[..., :64] = 0.0
+    mask = torch.sigmoid(model(torch.rand(1, 3, 64, 64), reference, light, half, "lender").mask_logits.detach())
+    assert float(mask[..., 64:].min()) > 0.95
+    assert float(mask[..., :64].max()) < 0.05
     assert abs(float(base.mean()) - 0.25) < 0.02
 
 

@@ -140,6 +140,9 @@ class GuidedOutput(NamedTuple):
     mask_logits: Tensor
 
 
+_MASK_PRIOR = 4.0  # logits: the outline is the mask until training knows better (what hides the face)
+
+
 class _GuidedDecoder(nn.Module):
     """A small U-Net over the warped reference and the light, joined by the latent at its bottom."""
 
@@ -173,7 +176,7 @@ class _GuidedDecoder(nn.Module):
         x = self.up4(torch.cat([_double(x), x4], 1))
         x = self.up2(torch.cat([_double(x), x2], 1))
         painted = functional.pixel_shuffle(self.paint(x), 2)  # (B, 4, S, S)
-        return GuidedOutput(start + painted[:, :3], painted[:, 3:])
+        return GuidedOutput(start + painted[:, :3], painted[:, 3:] + _MASK_PRIOR * (2.0 * face - 1.0))
 
 
 def _double(x: Tensor) -> Tensor:
