@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
 import numpy as np
 import pytest
-from consent_world import PASSPHRASE, World, faces_at
+from consent_world import PASSPHRASE, World, faces_at, payload_of
 
 from countenance.consent.check import accept_record, check_record
+from countenance.consent.clock import format_time, parse_time, utc_now
+from countenance.consent.jws import sign_document
 from countenance.consent.keys import generate_key
-from countenance.consent.record import parse_record
-from countenance.consent.revoke import revoke, sign_revocation
-from countenance.errors import ConfigError, ConsentError, LedgerError, ProjectError
+from countenance.consent.record import RECORD_TYPE, parse_record, sign_request
+from countenance.consent.revoke import REVOCATION_TYPE, revoke, sign_revocation
+from countenance.consent.statement import statement_text
+from countenance.consent.terms import Terms
+from countenance.errors import ConfigError, ConsentError, LedgerError, OutputError, ProjectError
 
 
 def test_a_permit_says_what_it_allows(world: World) -> None:
@@ -154,10 +159,6 @@ def test_a_record_that_cannot_be_used_is_not_accepted(world: World) -> None:
 
 
 def test_a_stricter_record_is_obeyed(world: World) -> None:
-    from countenance.consent.record import sign_request
-    from countenance.consent.statement import statement_text
-    from countenance.consent.terms import Terms
-
     request = world.request()
     request["face"]["threshold"] = 0.8
     assert statement_text(Terms.from_json(request["terms"])) == request["statement"]["text"]
@@ -167,6 +168,48 @@ def test_a_stricter_record_is_obeyed(world: World) -> None:
     with pytest.raises(ConsentError, match="somebody similar"):
         world.gate(embeddings=faces)
     assert world.gate(embeddings=faces_at(world.centre, np.full(50, 0.9))).act == "train"
+
+
+def test_a_record_may_forbid_training(world: World) -> None:
+    payload = {**payload_of(world.record())}
+    payload["scope"] = {**payload["scope"], "train": False}
+    world.place(sign_document(payload, [world.key], RECORD_TYPE))
+    with pytest.raises(ConsentError, match="does not allow training"):
+        world.gate(act="train")
+    assert world.gate(act="swap").act == "swap"
+    terms = parse_record(world.project.consent_path("vera").read_bytes())
+    assert "No computer program may learn" in statement_text(terms)
+
+
+def test_accepting_where_one_cannot_write(world: World) -> None:
+    data = world.record()
+    path = world.project.consent_path("vera")
+    path.mkdir()
+    with pytest.raises(OutputError):
+        accept_record(world.project, "vera", data, clock=world.clock)
+    assert "record" not in world.kinds()  # what was not written was not accepted
+
+
+def test_a_signed_revocation_of_another_form(world: World) -> None:
+    record = world.accept()
+    good = {"version": 1, "record_id": record.id, "key": world.key.public_jwk, "revoked": "2026-03-01T12:00:00Z"}
+    for change in ({}, {"reason": "", "version": 2}, {"reason": "two\nlines"}, {"reason": "", "extra": 1}):
+        statement = sign_document({**good, **change}, [world.key], REVOCATION_TYPE)
+        with pytest.raises(ConsentError, match="not valid"):
+            revoke(world.project, record, statement=statement, clock=world.clock)
+    assert "revocation" not in world.kinds()
+
+
+def test_times_have_one_form() -> None:
+    with pytest.raises(ValueError, match="time zone"):
+        format_time(datetime(2026, 3, 1))
+    moment = datetime(2026, 3, 1, 14, 30, 5, 999, tzinfo=timezone(timedelta(hours=2)))
+    assert format_time(moment) == "2026-03-01T12:30:05Z"
+    assert parse_time("2026-03-01T12:30:05Z") == moment.replace(microsecond=0)
+    assert utc_now().tzinfo is UTC
+    for text in ("2026-03-01", "2026-03-01T12:30:05", "2026-03-01T12:30:05+00:00", "2026-13-01T12:30:05Z", "٢٠٢٦"):
+        with pytest.raises(ValueError):
+            parse_time(text)
 
 
 def test_an_unreadable_record_is_a_refusal(world: World) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 from datetime import date, timedelta
@@ -13,7 +14,7 @@ from joserfc import jws
 from joserfc.jwk import OKPKey
 from joserfc.jws import JWSRegistry
 
-from countenance.consent.keys import generate_key, load_key
+from countenance.consent.keys import generate_key, load_key, public_key
 from countenance.consent.record import create_request, parse_record, sign_request
 from countenance.consent.request import parse_request, read_request, write_request
 from countenance.consent.statement import statement_text
@@ -213,3 +214,24 @@ def test_keys_of_other_kinds(tmp_path: Path) -> None:
         path.write_bytes(content)
         with pytest.raises(InputError):
             load_key(path, PASSPHRASE)
+
+
+def test_a_key_has_one_spelling(tmp_path: Path) -> None:
+    """43 characters hold 258 bits: the last one's two low bits must be zero."""
+    jwk = generate_key(tmp_path / "key.pem", PASSPHRASE).public_jwk
+    assert public_key(jwk).thumbprint()
+    alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+    other = jwk["x"][:-1] + alphabet[alphabet.index(jwk["x"][-1]) + 1]
+    for bad in ({**jwk, "x": other}, {**jwk, "x": "A" * 42}, {**jwk, "crv": "Ed448"}, {**jwk, "use": "sig"}, None, []):
+        with pytest.raises(ValueError, match="key"):
+            public_key(bad)
+
+
+def test_no_half_key_is_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(_: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", full)
+    with pytest.raises(OutputError, match="disk is full"):
+        generate_key(tmp_path / "key.pem", PASSPHRASE)
+    assert list(tmp_path.iterdir()) == []

@@ -92,8 +92,6 @@ def _of_scope(record: ConsentRecord, work: Work) -> list[str]:
         reasons.append(f"It is for the work “{record.title}”, not for “{work.title}”. {ask}")
     if work.purpose not in record.purposes:
         reasons.append(f"It is for the purpose {', '.join(record.purposes)}, not for {work.purpose}. {ask}")
-    if "video" not in record.media:
-        reasons.append(f"It does not cover video. {ask}")
     if work.performer is not None and record.performers and work.performer not in record.performers:
         reasons.append(f"It allows to replace {', '.join(record.performers)}, not {work.performer}. {ask}")
     if work.act == "train" and not record.train:
