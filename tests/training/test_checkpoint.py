@@ -13,6 +13,7 @@ FACTS = CheckpointFacts(
     performer="ivan",
     record_id="r1",
     record_sha256="ab" * 32,
+    ledger_entry="cd" * 32,
     faces_sha256=("a", "b"),
     seed=3,
     iteration=7,

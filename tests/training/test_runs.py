@@ -18,7 +18,7 @@ SMALL = {name: replace(recipe, batch_size=2) for name, recipe in PRESETS.items()
 
 
 def facts_of(name: str) -> CheckpointFacts:
-    return CheckpointFacts(SMALL[name].to_json(), "vera", "ivan", "r", "s", ("a", "b"), 5, 0, 0, 0.0, "cpu", ())
+    return CheckpointFacts(SMALL[name].to_json(), "vera", "ivan", "r", "s", "e", ("a", "b"), 5, 0, 0, 0.0, "cpu", ())
 
 
 @pytest.mark.parametrize("name", ["swift", "classic"])

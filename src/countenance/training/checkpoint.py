@@ -47,6 +47,7 @@ class CheckpointFacts:
         performer: name.
         record_id: of the consent record under which it was trained.
         record_sha256: of that record.
+        ledger_entry: hash of the permit's row in the ledger; kept here, it shows when the ledger is cut or exchanged.
         faces_sha256: lender's and performer's faces as trained on, hex.
         seed: of the run.
         iteration: finished iterations.
@@ -62,6 +63,7 @@ class CheckpointFacts:
     performer: str
     record_id: str
     record_sha256: str
+    ledger_entry: str
     faces_sha256: tuple[str, str]
     seed: int
     iteration: int

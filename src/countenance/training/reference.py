@@ -36,8 +36,12 @@ __all__ = [
     "want",
 ]
 
-NEIGHBOURS = 4
-"""Crops blended for each of the two regions."""
+NEIGHBOURS = 6
+"""Crops blended for each of the two regions.
+
+On the embedded pair, untrained, SSIM against the truth was 0.823 with 2, 0.829 with 4, 0.833 with 6 and 0.836 with 8;
+past 6 the picture turns visibly soft.
+"""
 
 _POSE_DEGREES = 6.0  # a turn of this much costs as much as one centimetre of expression
 _EYES_GAIN, _MOUTH_GAIN = 1.2, 0.45  # centimetres of a lid weigh more than centimetres of a jaw

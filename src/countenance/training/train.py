@@ -209,6 +209,7 @@ def train(
         performer=performer,
         record_id=permit.record_id,
         record_sha256=permit.record_sha256,
+        ledger_entry=permit.ledger_entry,
         faces_sha256=(_faces_digest(people[0]), _faces_digest(people[1])),
         seed=seed,
         iteration=0,
@@ -219,6 +220,8 @@ def train(
     )
     stored = load(folder / CHECKPOINT) if (folder / CHECKPOINT).exists() else None
     facts = fresh if stored is None else _continued(fresh, stored.facts, folder)
+    if stored is not None:
+        _check_ledger(project, stored.facts)
     if stored is None or not budget.spent(facts):
         run = make_run(recipe, people, device=target, seed=facts.seed, progress=progress)
         if stored is not None:
@@ -253,6 +256,13 @@ def _log(project: Project, facts: CheckpointFacts, permit: Permit) -> None:
     Ledger(project.ledger_path).append("training", row)
 
 
+def _check_ledger(project: Project, facts: CheckpointFacts) -> None:
+    """The permit of the last run must still be in the ledger, or the ledger was cut off or exchanged."""
+    from countenance.consent.ledger import Ledger
+
+    Ledger(project.ledger_path).verify([facts.ledger_entry])
+
+
 def _normal(recipe: Preset | dict[str, object]) -> dict[str, object]:
     """A recipe as JSON brings it back: tuples become lists."""
     items = recipe.to_json() if not isinstance(recipe, dict) else recipe
@@ -268,7 +278,7 @@ def _continued(fresh: CheckpointFacts, old: CheckpointFacts, folder: Path) -> Ch
     elif old.record_sha256 != fresh.record_sha256:
         why = f"was trained under another consent record ({old.record_id})"
     else:
-        return replace(old, faces_sha256=fresh.faces_sha256, device=fresh.device)
+        return replace(old, faces_sha256=fresh.faces_sha256, device=fresh.device, ledger_entry=fresh.ledger_entry)
     raise CheckpointError(f"The checkpoint in {folder} {why}. Delete that folder to train anew.")
 
 

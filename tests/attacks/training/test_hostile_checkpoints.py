@@ -10,7 +10,7 @@ import torch
 from countenance.errors import CheckpointError
 from countenance.training.checkpoint import CHECKPOINT, CheckpointFacts, load, save
 
-FACTS = CheckpointFacts({"name": "swift"}, "vera", "ivan", "r1", "ab", ("a", "b"), 0, 7, 84, 1.5, "cpu", ())
+FACTS = CheckpointFacts({"name": "swift"}, "vera", "ivan", "r1", "ab", "cd", ("a", "b"), 0, 7, 84, 1.5, "cpu", ())
 
 
 @pytest.fixture
