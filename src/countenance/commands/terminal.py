@@ -97,6 +97,7 @@ def _opener(_context: click.Context, _parameter: click.Parameter, value: Path | 
 
 project_option = click.option(
     "--project",
+    "open_project",
     metavar="FOLDER",
     type=click.Path(path_type=Path),
     callback=_opener,
