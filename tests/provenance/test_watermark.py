@@ -62,6 +62,7 @@ def test_found_after_x264_in_a_small_short_clip(marked: list[np.ndarray], crf: i
     found = find_watermark(recoded(marked, crf))
     assert found.payload == PAYLOAD
     assert found.score > 8
+    assert found.traces
     assert PAYLOAD.hex() in found.sentence
 
 
@@ -111,6 +112,7 @@ def test_unmarked_footage_has_none(name: str) -> None:
     found = find_watermark(clip(name, 100))
     assert found.payload is None
     assert found.score < 6
+    assert not found.traces
 
 
 def test_noise_and_plain_pictures_have_none() -> None:

@@ -53,6 +53,8 @@ SENTENCES: dict[str, dict[str, str]] = {
         "been made for another render.",
         "found": "The picture carries a Countenance watermark ({payload}) without credentials that state it: most "
         "likely a copy of a render whose credentials were lost. Who holds the ledger can look it up.",
+        "traces": "Traces of a Countenance watermark were found, too weak to read its id: most likely a strongly "
+        "compressed copy.",
         "missing": "The credentials state a watermark that was not found. Short, dark or plain scenes can be too "
         "little to find it in.",
         "absent": "No Countenance watermark was found. This does not mean that no face was replaced: it can be "

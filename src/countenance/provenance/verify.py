@@ -230,6 +230,8 @@ def _watermark(path: Path, claim: RenderClaim | None, *, search: bool) -> Findin
     except MediaError:
         return sentences.finding("watermark", "unreadable")
     claimed = claim.watermark_id if claim is not None else None
+    if found.payload is None and found.traces:
+        return sentences.finding("watermark", "traces")
     if found.payload is None:
         return sentences.finding("watermark", "missing" if claimed is not None else "absent")
     if claimed is None:

@@ -60,6 +60,11 @@ class WatermarkFinding(NamedTuple):
     score: float
     sentence: str
 
+    @property
+    def traces(self) -> bool:
+        """Whether a watermark is there, be its id readable or not."""
+        return self.payload is not None or self.score >= _TRACES
+
 
 class Watermarker:
     """Puts one id into frames of one size; for one thread at a time.
@@ -131,9 +136,8 @@ def find_watermark(frames: Iterable[UInt8]) -> WatermarkFinding:
         payload, score = _read(total)
     if payload is not None:
         return WatermarkFinding(payload, score, f"The watermark {payload.hex()} was found in {looked} frames.")
-    if score >= _TRACES:
-        return WatermarkFinding(None, score, f"Traces of a watermark, too weak to read, were found in {looked} frames.")
-    return WatermarkFinding(None, score, f"No watermark was found in {looked} frames.")
+    what = "Traces of a watermark, too weak to read, were" if score >= _TRACES else "No watermark was"
+    return WatermarkFinding(None, score, f"{what} found in {looked} frames.")
 
 
 def frames_to_search(path: Path) -> Iterator[UInt8]:
