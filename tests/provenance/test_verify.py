@@ -223,3 +223,12 @@ class TestReport:
 def test_no_such_file(verify, tmp_path: Path, name: str) -> None:
     with pytest.raises(MediaError, match="no file"):
         verify(tmp_path / name)
+
+
+def test_traces_of_a_watermark_are_told(verify, footage: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from countenance.provenance import watermark
+
+    weak = watermark.WatermarkFinding(None, 9.0, "")
+    monkeypatch.setattr(watermark, "find_watermark", lambda frames: weak)
+    result = verify(footage, search_watermark=True)
+    assert (result.marks.watermark.state, result.verdict) == ("traces", "unproven")
