@@ -41,8 +41,7 @@ SENTENCES: dict[str, dict[str, str]] = {
         "not_relied_on": _NOT_RELIED_ON,
     },
     "label": {
-        "claimed": "By the signer's word the picture says “{text}” in every frame. Look and see: a later crop "
-        "can have removed it.",
+        "claimed": "By the signer's word the picture says “{text}” in every frame. Look and see: this program has not.",
         "left_out": "By the signer's word there is no visible label, as the consent record allows.",
         "absent": "No visible label is stated.",
         "not_relied_on": _NOT_RELIED_ON,
