@@ -99,11 +99,15 @@ def extract(
     faceset = FaceSet.open(path, create=True)
     try:
         _check_existing(faceset, person, wanted)
+    except BaseException:
+        faceset.close()  # and nothing else: a file that does not check out is the user's to look at
+        raise
+    try:
         run = _Run(faceset, networks, progress)
         run.read(files)
         notes = run.notes + decide(faceset, networks, person, wanted)
         faceset.shrink()
-        report = _report(person, faceset, run, notes, perf_counter() - started)
+        return _report(person, faceset, run, notes, perf_counter() - started)
     finally:
         if faceset.sources():
             faceset.close()
@@ -112,7 +116,6 @@ def extract(
             if not had_folder:
                 with suppress(OSError):
                     path.parent.rmdir()
-    return report
 
 
 def _check_existing(faceset: FaceSet, person: str, wanted: Float32 | None) -> None:

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
+from countenance.types import FaceLandmarks
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from fractions import Fraction
@@ -170,6 +172,10 @@ class FaceArrays:
 
     def __len__(self) -> int:
         return len(self.rgb)
+
+    def landmarks(self, row: int) -> FaceLandmarks:
+        """The landmarks of one face, in pixels of its crop."""
+        return FaceLandmarks(self.landmarks_xy[row], self.depth[row], self.blendshapes[row], float(self.presence[row]))
 
 
 class Vectors(NamedTuple):

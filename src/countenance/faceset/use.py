@@ -8,7 +8,6 @@ import numpy as np
 
 from countenance.errors import FaceSetError, NoFaceError
 from countenance.faceset.records import FaceArrays
-from countenance.types import FaceLandmarks
 
 if TYPE_CHECKING:
     from countenance.faceset.store import FaceSet
@@ -66,11 +65,8 @@ def reembed(faces: FaceSet | FaceArrays, embedder: FaceEmbedder) -> Float32:
     arrays = faces if isinstance(faces, FaceArrays) else faces.load("kept")
     vectors = np.zeros((len(arrays), 128), np.float32)
     for row in range(len(arrays)):
-        marks = FaceLandmarks(
-            arrays.landmarks_xy[row], arrays.depth[row], arrays.blendshapes[row], float(arrays.presence[row])
-        )
         try:
-            vectors[row] = embedder(arrays.rgb[row], marks)
+            vectors[row] = embedder(arrays.rgb[row], arrays.landmarks(row))
         except ValueError as error:
             raise FaceSetError(
                 f"Face {int(arrays.ids[row])} of the face set shows nobody ({error}). Delete the face set and extract "

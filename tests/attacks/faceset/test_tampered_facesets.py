@@ -107,10 +107,13 @@ def test_an_edit_is_noticed(faces: Path, statements: list[str]) -> None:
             look(faceset)
 
 
-def test_an_edited_set_is_not_extended(project: Project, faces: Path, tmp_path: Path) -> None:
-    edit(faces, *EDITS["rejected made kept"])
+@pytest.mark.parametrize("statements", [EDITS["rejected made kept"], ["DELETE FROM sources"], EDITS["newer version"]])
+def test_an_edited_set_is_neither_extended_nor_deleted(
+    project: Project, faces: Path, tmp_path: Path, statements: list[str]
+) -> None:
+    edit(faces, *statements)
     world = World(talk(5))
-    with pytest.raises(FaceSetError, match=r"changed by something other|digest differs"):
+    with pytest.raises(FaceSetError, match=r"changed by something other|digest differs|has version 2"):
         extract(project, "vera", [film(tmp_path / "b.mkv", world.script)], perception=world.perception())  # type: ignore[arg-type]
     assert faces.exists()
 
