@@ -39,8 +39,8 @@ def consent() -> None:
 
     \b
     The way of a record:
-      countenance consent enrol vera              measure the lender's face (after extract)
-      countenance consent request vera            what the lender is asked, as a file and as a page to read
+      countenance consent enrol vera              measure the lender's face, after extract
+      countenance consent request vera            what the lender is asked: a file and a page
       countenance consent keygen vera.key         the lender makes a key, once
       countenance consent sign REQUEST --key vera.key
       countenance consent check vera              what was agreed, and whether it holds

@@ -201,5 +201,6 @@ class _Bar:
     def close(self) -> None:
         """Take the bar off the screen."""
         if self._terminal and self._bar is not None:
+            self._bar.refresh()
             self._bar.close()
         self._bar = None

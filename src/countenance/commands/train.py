@@ -60,7 +60,7 @@ def train(
     Examples:
       countenance train --lender vera --performer ivan
       countenance train --lender vera --performer ivan --minutes 60
-      countenance train --lender vera --performer ivan --preset classic --iterations 20000 --device cuda
+      countenance train --lender vera --performer ivan --preset classic --iterations 20000
     """
     from countenance import api
 

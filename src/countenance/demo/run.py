@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from importlib.resources import as_file, files
@@ -64,7 +65,9 @@ class DemoResult:
     text: str
 
 
-def run_demo(out: Path, *, minutes: float, bar: OpensBar, say: Callable[[str], None]) -> DemoResult:
+def run_demo(
+    out: Path, *, minutes: float, bar: OpensBar, say: Callable[[str], None], clips: Path | None = None
+) -> DemoResult:
     """Extract, agree, train, swap, verify, measure, report; into ``out``.
 
     Args:
@@ -72,6 +75,7 @@ def run_demo(out: Path, *, minutes: float, bar: OpensBar, say: Callable[[str], N
         minutes: training time in all, over all runs of the demo in this folder.
         bar: shows progress.
         say: told a sentence after each stage.
+        clips: a folder with clips of the same names; the embedded ones when None.
 
     Raises:
         CountenanceError: as the commands themselves.
@@ -80,8 +84,9 @@ def run_demo(out: Path, *, minutes: float, bar: OpensBar, say: Callable[[str], N
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise output_error(out, error) from error
-    with as_file(files("countenance") / "data" / "performers") as clips:
-        demo = _Demo(out, clips, minutes, bar, say)
+    embedded = as_file(files("countenance") / "data" / "performers")
+    with embedded if clips is None else nullcontext(clips) as folder:
+        demo = _Demo(out, folder, minutes, bar, say)
         for name, title, action in demo.plan():
             demo.run(name, title, action)
         return demo.finish()
