@@ -43,11 +43,10 @@ _CENTRE_Y_CM = -1.2  # below the mesh's origin: an open mouth drops the chin by 
 
 # Points that hardly move with the expression: eye corners, nose, forehead, temples and cheekbones. Lips, lids,
 # brows and jaw are left out, so that talking does not shake the crop.
-RIGID_POINTS = np.array(
-    [33, 133, 263, 362, 168, 6, 197, 195, 5, 4, 1, 2, 98, 327, 10, 109, 338, 67, 297, 103, 332, 54, 284]
-    + [21, 251, 162, 389, 127, 356, 234, 454, 116, 345, 117, 346, 118, 347, 50, 280, 151, 9, 8],
-    dtype=np.intp,
-)
+_EYES_AND_NOSE = (33, 133, 263, 362, 168, 6, 197, 195, 5, 4, 1, 2, 98, 327)
+_FOREHEAD = (10, 109, 338, 67, 297, 103, 332, 54, 284, 21, 251, 151, 9, 8)
+_SIDES = (162, 389, 127, 356, 234, 454, 116, 345, 117, 346, 118, 347, 50, 280)
+RIGID_POINTS = np.array([*_EYES_AND_NOSE, *_FOREHEAD, *_SIDES], dtype=np.intp)
 
 
 class CanonicalFace(NamedTuple):

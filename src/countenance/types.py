@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["BLENDSHAPES", "LANDMARKS", "AlignedFace", "Detection", "FaceLandmarks", "Frame", "Mask", "SwappedFace"]
 
 LANDMARKS = 478
-"""Points of a face: 468 of the canonical mesh, then 5 a pupil (468 its centre on the person's right, 473 on the left)."""
+"""Points of a face: 468 of the canonical mesh, then 5 a pupil (468 the right one's centre, 473 the left one's)."""
 
 BLENDSHAPES = 52
 """Expression coefficients of a face, each in [0, 1]."""

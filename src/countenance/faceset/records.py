@@ -43,7 +43,7 @@ class Reason(StrEnum):
 
     LOW_PRESENCE = "not surely a face"
     TOO_SMALL = "too small"
-    CUT = "cut by the frame's edge"
+    CUT = "cut by the frame"
     EXTREME_POSE = "extreme pose"
     BLURRED = "blurred"
     NEAR_DUPLICATE = "near-duplicate"

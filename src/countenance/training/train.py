@@ -50,6 +50,7 @@ _SAVE_SHARE = 0.02  # saving may cost this share of training time; huge checkpoi
 _SCORE_SECONDS = 30.0
 _SCORE_SHARE = 0.03
 _BAD_STEPS = 10
+_SCREENED_FACES = 40  # of each person: a median over these, and any one of them, refuse
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,13 +146,26 @@ def _faces_digest(faces: PersonFaces) -> str:
     return digest.hexdigest()
 
 
-def _permit(project: Project, lender: str, performer: str, faces: FaceArrays, perception: Perception | None) -> Permit:
+def _screen(name: str, faces: FaceArrays, perception: Perception) -> None:
+    """Screen the very pixels that training will use, evenly sampled; what extraction wrote down could be edited.
+
+    Raises:
+        SexualContentError, MinorError: the rule that refuses them.
+    """
+    from countenance.perception.screen import require_adult, require_decent
+
+    sample = np.unique(np.linspace(0, len(faces) - 1, _SCREENED_FACES).round().astype(np.intp))
+    require_decent((perception.screen(faces.rgb[row]) for row in sample), f"The face set of {name}")
+    ages = (perception.age(faces.rgb[row], faces.landmarks(int(row))) for row in sample)
+    require_adult(ages, f"The person in the face set of {name}")
+
+
+def _permit(project: Project, lender: str, performer: str, faces: FaceArrays, perception: Perception) -> Permit:
     """Ask the gate, with embeddings made anew from the very pixels that training will use."""
     from countenance.consent.gate import require_consent
     from countenance.faceset.use import reembed
-    from countenance.perception.perceive import Perception
 
-    embeddings = reembed(faces, (perception or Perception()).embedder)
+    embeddings = reembed(faces, perception.embedder)
     return require_consent(project, lender, performer, act="train", embeddings=embeddings)
 
 
@@ -187,6 +201,7 @@ def train(
 
     Raises:
         ConsentError: the gate refuses; nothing was trained.
+        SexualContentError, MinorError: the faces do not pass the screens.
         CheckpointError: the model's checkpoint is damaged or belongs to other people, another preset or record.
         NoFaceError, FaceSetError, ProjectError: the face sets cannot be used.
         TrainingError: the loss is not finite any more, or the device is not there.
@@ -200,6 +215,12 @@ def train(
         minutes = DEFAULT_MINUTES
     budget = Budget(math.inf if minutes is None else minutes * 60.0, math.inf if iterations is None else iterations)
     faces = load_faces(project, lender), load_faces(project, performer)
+    if perception is None:
+        from countenance.perception.perceive import Perception
+
+        perception = Perception()
+    for name, of in zip((lender, performer), faces, strict=True):
+        _screen(name, of, perception)
     permit = _permit(project, lender, performer, faces[0], perception)
     people = person_faces(faces[0]), person_faces(faces[1])
     folder = project.model_dir(lender, performer, preset)

@@ -1,0 +1,300 @@
+"""``train`` itself, on a small project: gate, screens, resume, refusals, and a kill at any moment."""
+
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import pytest
+from training_faces import made_faces
+
+from countenance.consent.check import accept_record
+from countenance.consent.keys import generate_key
+from countenance.consent.record import create_request, sign_request
+from countenance.consent.template import enrol, load_template, save_template
+from countenance.errors import (
+    CheckpointError,
+    ConsentError,
+    LedgerError,
+    MinorError,
+    NoFaceError,
+    ProjectError,
+    SexualContentError,
+    TrainingError,
+)
+from countenance.faceset.records import Moment, NewFace
+from countenance.faceset.store import FaceSet
+from countenance.perception.identity import EMBEDDER_ID
+from countenance.project import Project
+from countenance.training.checkpoint import CHECKPOINT, PREVIOUS, load, read_facts
+from countenance.training.presets import PRESETS
+from countenance.training.swapper import load_swapper
+from countenance.training.train import train
+from countenance.types import AlignedFace, FaceLandmarks
+
+_EYE = np.hstack([np.eye(2), np.zeros((2, 1))])
+
+
+@dataclass
+class FakePerception:
+    """Networks that say what the story needs; ``who`` is a unit vector, each face lies 0.9 from it."""
+
+    who: np.ndarray
+    years: float = 30.0
+    sexual: float = 0.0
+
+    def embedder(self, rgb: np.ndarray, _landmarks: FaceLandmarks) -> np.ndarray:
+        noise = np.random.default_rng(int(rgb[::16, ::16].sum())).normal(size=128)
+        noise -= noise @ self.who * self.who
+        return (0.9 * self.who + np.sqrt(1 - 0.81) * noise / np.linalg.norm(noise)).astype(np.float32)
+
+    def screen(self, _rgb: np.ndarray) -> float:
+        return self.sexual
+
+    def age(self, _rgb: np.ndarray, _landmarks: FaceLandmarks) -> float:
+        return self.years
+
+
+def _unit(axis: int) -> np.ndarray:
+    vector = np.zeros(128)
+    vector[axis] = 1.0
+    return vector
+
+
+def fill(project: Project, name: str, seed: int, perception: FakePerception, count: int = 24) -> np.ndarray:
+    """A finished face set of made faces; gives their embeddings."""
+    faces = made_faces(count, seed)
+    project.person_dir(name).mkdir(parents=True, exist_ok=True)
+    vectors = []
+    with FaceSet.open(project.faceset_path(name), create=True) as faceset, faceset.transaction():
+        source = faceset.begin_source(f"{name}.mp4", "00" * 32, "video")
+        ids = []
+        for row in range(count):
+            marks = FaceLandmarks(faces.points_xy[row], faces.depth[row], np.zeros(52, np.float32), 1.0)
+            vectors.append(perception.embedder(faces.rgb[row], marks))
+            face = NewFace(
+                Moment(row * 3, row * 3, Fraction(1, 25)),
+                AlignedFace(faces.rgb[row], _EYE, marks),
+                vectors[-1],
+                faces.person_mask[row],
+                sharpness=100.0,
+                pose_degrees=(0.0, 0.0, 0.0),
+                detection_score=0.9,
+                face_pixels=200.0,
+            )
+            ids.append(faceset.add(source, face))
+        faceset.keep(ids, dict.fromkeys(ids, 30.0))
+        for record in faceset.sources():
+            faceset.advance_source(record, next_frame=count * 3, without_face=0, finished=True)
+        faceset.finish_sources([source])
+        faceset.set_identity(np.mean(vectors, axis=0).astype(np.float32), EMBEDDER_ID)
+    return np.stack(vectors)
+
+
+@dataclass
+class Story:
+    project: Project
+    perception: FakePerception
+
+    def train(self, **options):
+        return train(
+            self.project, "vera", "ivan", device="cpu", perception=self.perception, **({"iterations": 2} | options)
+        )
+
+    @property
+    def folder(self) -> Path:
+        return self.project.model_dir("vera", "ivan", "swift")
+
+
+def consent(project: Project, embeddings: np.ndarray, key) -> None:
+    template = enrol(embeddings, [30.0], embedder_id=EMBEDDER_ID)
+    save_template(project.template_path("vera"), template)
+    accept_record(project, "vera", sign_request(create_request(project, "vera", synthetic=True), key, template))
+
+
+@pytest.fixture
+def story(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Story:
+    # the same code with a small network: these stories are about everything around it
+    small = replace(PRESETS["swift"], batch_size=2, widths=(8, 8, 8, 8))
+    monkeypatch.setitem(PRESETS, "swift", small)
+    project = Project.create(tmp_path / "film", title="A test")
+    perception = FakePerception(_unit(0))
+    embeddings = fill(project, "vera", 1, perception)
+    fill(project, "ivan", 2, FakePerception(_unit(1)))
+    consent(project, embeddings, generate_key(tmp_path / "vera.key", "correct horse battery"))
+    return Story(project, perception)
+
+
+def test_train_resumes_and_then_has_nothing_to_do(story: Story) -> None:
+    first = story.train(iterations=1)
+    assert (first.iteration, first.resumed, first.samples_seen) == (1, False, 3)
+    second = story.train(iterations=2)
+    assert (second.iteration, second.resumed) == (2, True)
+    third = story.train(iterations=2)
+    assert (third.iteration, third.resumed, third.trained_seconds) == (2, True, 0.0)
+    facts = read_facts(story.folder / CHECKPOINT)
+    assert facts.record_sha256 == load(story.folder / CHECKPOINT).facts.record_sha256 != ""
+    assert read_facts(story.folder / PREVIOUS).iteration == 1
+
+
+def test_the_trained_model_paints_256_pixels_with_a_mask(story: Story) -> None:
+    story.train(iterations=1)
+    swapper = load_swapper(story.project, "vera", "ivan", device="cpu")
+    faces = made_faces(3, 2)
+    aligned = [
+        AlignedFace(
+            faces.rgb[row],
+            _EYE,
+            FaceLandmarks(faces.points_xy[row], faces.depth[row], np.zeros(52, np.float32), 1.0),
+        )
+        for row in range(3)
+    ]
+    painted = swapper(aligned)
+    assert [face.rgb.shape for face in painted] == [(256, 256, 3)] * 3
+    assert all(face.mask.values[128, 128] > 0.8 and face.mask.values[2, 2] < 0.2 for face in painted)
+    assert swapper([]) == []
+    assert swapper.facts.iteration == 1
+
+
+def test_without_a_record_nothing_is_trained(story: Story) -> None:
+    story.project.consent_path("vera").unlink()
+    with pytest.raises(ConsentError, match="no consent record"):
+        story.train()
+    assert not story.folder.exists()
+
+
+def test_another_persons_pixels_are_refused_whatever_the_file_says(story: Story) -> None:
+    story.perception.who = _unit(5)  # what the pixels show now; the stored embeddings still say vera
+    with pytest.raises(ConsentError, match="not vera's faces"):
+        story.train()
+    assert not story.folder.exists()
+
+
+def test_resuming_passes_the_gate_again(story: Story) -> None:
+    story.train(iterations=1)
+    story.project.consent_path("vera").unlink()
+    with pytest.raises(ConsentError):
+        story.train(iterations=2)
+    assert read_facts(story.folder / CHECKPOINT).iteration == 1
+
+
+def test_the_screens_look_at_the_very_pixels(story: Story) -> None:
+    story.perception.sexual = 0.95
+    with pytest.raises(SexualContentError):
+        story.train()
+    story.perception.sexual, story.perception.years = 0.0, 15.0
+    with pytest.raises(MinorError):
+        story.train()
+    assert not story.folder.exists()
+
+
+def test_a_new_record_does_not_take_over_the_old_ones_model(story: Story, tmp_path: Path) -> None:
+    story.train(iterations=1)
+    key = generate_key(tmp_path / "second.key", "correct horse battery")
+    template = load_template(story.project.template_path("vera"))
+    data = sign_request(create_request(story.project, "vera", synthetic=True), key, template)
+    accept_record(story.project, "vera", data, expected_key=key.key_id)
+    with pytest.raises(CheckpointError, match="another consent record"):
+        story.train(iterations=2)
+
+
+def test_a_checkpoint_moved_from_another_pair_is_refused(story: Story) -> None:
+    story.train(iterations=1)
+    fill(story.project, "oleg", 3, FakePerception(_unit(2)))
+    foreign = story.project.model_dir("vera", "oleg", "swift")
+    foreign.mkdir(parents=True)
+    (foreign / CHECKPOINT).write_bytes((story.folder / CHECKPOINT).read_bytes())
+    with pytest.raises(CheckpointError, match="is of 'vera' for 'ivan'"):
+        train(story.project, "vera", "oleg", device="cpu", iterations=2, perception=story.perception)
+    with pytest.raises(CheckpointError, match="not what its folder says"):
+        load_swapper(story.project, "vera", "oleg", device="cpu")
+
+
+def test_a_swift_checkpoint_in_the_classic_folder_is_refused(story: Story) -> None:
+    story.train(iterations=1)
+    classic = story.project.model_dir("vera", "ivan", "classic")
+    classic.mkdir(parents=True)
+    (classic / CHECKPOINT).write_bytes((story.folder / CHECKPOINT).read_bytes())
+    with pytest.raises(CheckpointError, match="another recipe"):
+        story.train(preset="classic")
+    with pytest.raises(CheckpointError, match="not what its folder says"):
+        load_swapper(story.project, "vera", "ivan", preset="classic", device="cpu")
+
+
+def test_an_exchanged_ledger_is_noticed(story: Story) -> None:
+    story.train(iterations=1)
+    story.project.ledger_path.unlink()
+    for extra in ("-wal", "-shm"):
+        story.project.ledger_path.with_name(story.project.ledger_path.name + extra).unlink(missing_ok=True)
+    with pytest.raises((LedgerError, ConsentError)):
+        story.train(iterations=2)
+
+
+def test_too_few_faces_no_person_no_model_and_a_silly_budget_are_said(story: Story) -> None:
+    fill(story.project, "anna", 4, FakePerception(_unit(3)), count=3)
+    with pytest.raises(NoFaceError, match="3 usable faces"):
+        train(story.project, "vera", "anna", device="cpu", iterations=1, perception=story.perception)
+    with pytest.raises(ProjectError):
+        train(story.project, "vera", "nobody", device="cpu", iterations=1, perception=story.perception)
+    with pytest.raises(ProjectError, match="countenance train --lender vera"):
+        load_swapper(story.project, "vera", "ivan")
+    with pytest.raises(TrainingError, match="above zero"):
+        story.train(minutes=-1.0)
+
+
+_CHILD = """
+import sys
+from pathlib import Path
+import torch
+from countenance.training import train as module
+from countenance.training.checkpoint import CHECKPOINT, CheckpointFacts, load
+from countenance.training.runs import Step
+
+module._SAVE_SECONDS, module._SAVE_SHARE = 0.0, 1e9
+torch.set_num_threads(1)
+
+
+class Run:
+    weight = torch.zeros(500_000)
+
+    def step(self, iteration):
+        self.weight += 1
+        return Step(1, 0.5)
+
+    def score(self):
+        return 0.5
+
+    def tensors(self):
+        return {"weight": self.weight}
+
+
+folder = Path(sys.argv[1])
+run = Run()
+facts = CheckpointFacts({}, "vera", "ivan", "r", "s", "e", ("a", "b"), 0, 0, 0, 0.0, "cpu", ())
+if (folder / CHECKPOINT).exists():
+    stored = load(folder / CHECKPOINT)
+    facts, run.weight = stored.facts, stored.tensors["weight"]
+    assert float(run.weight[0]) == float(run.weight[-1]) == facts.iteration
+print("going", flush=True)
+module.loop(run, facts, module.Budget(iterations=10**9), folder)
+"""
+
+
+def test_sigkill_at_any_moment_leaves_a_complete_checkpoint(tmp_path: Path) -> None:
+    chance = np.random.default_rng(0)
+    reached = 0
+    for _ in range(5):
+        with subprocess.Popen([sys.executable, "-c", _CHILD, str(tmp_path)], stdout=subprocess.PIPE) as child:
+            assert child.stdout is not None
+            assert child.stdout.readline() == b"going\n"
+            time.sleep(float(chance.uniform(0.1, 0.6)))
+            child.send_signal(signal.SIGKILL)
+        if (tmp_path / CHECKPOINT).exists():
+            stored = load(tmp_path / CHECKPOINT)
+            assert float(stored.tensors["weight"][0]) == stored.facts.iteration >= reached
+            reached = stored.facts.iteration
+    assert reached > 0
