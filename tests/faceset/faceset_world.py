@@ -12,6 +12,9 @@ import cv2
 import numpy as np
 
 from countenance import geometry
+from countenance.faceset.extract import ExtractReport, extract
+from countenance.faceset.store import FaceSet
+from countenance.project import Project
 from countenance.types import Detection, FaceLandmarks, Mask
 
 WIDTH, HEIGHT, RATE = 320, 240, 25
@@ -167,3 +170,21 @@ class FakePerception:
     def age(self, rgb: np.ndarray, landmarks: FaceLandmarks) -> float:
         self.world.calls["age"] = self.world.calls.get("age", 0) + 1
         return self.world.ages[who_of(rgb)]
+
+
+def contents(path: Path) -> list[tuple[object, ...]]:
+    """Everything that a face set holds, digests included."""
+    with FaceSet.open(path) as faceset:
+        faceset.verify()
+        database = faceset._database
+        return [
+            row
+            for table in ("meta", "sources", "screens", "faces")
+            for row in database.execute(f"SELECT * FROM {table}")
+        ]
+
+
+def run(
+    project: Project, world: World, *sources: Path, person: str = "vera", like: Path | None = None
+) -> ExtractReport:
+    return extract(project, person, sources, like=like, perception=world.perception())  # type: ignore[arg-type]

@@ -47,8 +47,8 @@ FURTHEST_PITCH_DEGREES = 50.0
 """Beyond it nose or chin hides the rest."""
 
 BLURRED_BELOW = 0.7
-"""Of :func:`sharpness`. Untouched clips score above 1.0, 65-pixel faces above 0.75, most faces under 0.7 after 3 pixels of
-blur. A hard shadow or noise can hide blur; light does not matter."""
+"""Of :func:`sharpness`. Untouched clips score above 1.0, 65-pixel faces above 0.75, most faces under 0.7 after 3 pixels
+of blur. A hard shadow or noise can hide blur; light does not matter."""
 
 _MOST_OUTSIDE = 0.03  # share of landmarks past the frame's edge: a cheek may touch it, a chin may not be missing
 

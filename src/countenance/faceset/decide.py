@@ -108,7 +108,7 @@ def _choose(embeddings: Float32, anchor: Float32 | None, like: Float32 | None) -
     if anchor is not None:
         chosen = embeddings @ anchor >= SAME_PERSON_COSINE
         if others := int((~chosen).sum()):
-            notes.append(f"{others} faces of other people were turned away.")
+            notes.append(_turned_away(others))
         return _Choice(chosen, anchor, notes)
     people = identities(embeddings, SAME_PERSON_COSINE)
     chosen = np.zeros(len(embeddings), bool)
@@ -121,8 +121,12 @@ def _choose(embeddings: Float32, anchor: Float32 | None, like: Float32 | None) -
     if like is None:
         notes += _ambiguity(people)
     if others := int((~chosen).sum()):
-        notes.append(f"{others} faces of other people were turned away.")
+        notes.append(_turned_away(others))
     return _Choice(chosen, people[0].centre, notes)
+
+
+def _turned_away(others: int) -> str:
+    return f"{others} face{'s' if others > 1 else ''} of other people {'were' if others > 1 else 'was'} turned away."
 
 
 def _ambiguity(people: Sequence[Identity]) -> list[str]:

@@ -50,9 +50,9 @@ def contact_sheet(faceset: FaceSet, path: Path) -> None:
     figure = _figure()
     _title(figure, faceset, kept, rejected)
     parts = figure.subfigures(3, 1, height_ratios=[5.6, 3.2, 3.8])
-    _faces(parts[0], faceset, _varied(faceset, kept))
+    _faces(parts[0], faceset, _varied(faceset, kept), len(kept))
     _strip(parts[1], faceset, _mixed(rejected), len(rejected))
-    left, right = parts[2].subplots(1, 2, gridspec_kw={"width_ratios": [1.7, 1.0], "wspace": 0.28})
+    left, right = parts[2].subplots(1, 2, gridspec_kw={"width_ratios": [1.7, 1.0], "wspace": 0.32})
     parts[2].subplots_adjust(left=0.06, right=0.97, top=0.85, bottom=0.17)
     _poses(left, kept, rejected)
     _reasons(right, kept, rejected)
@@ -86,8 +86,9 @@ def _title(figure: Any, faceset: FaceSet, kept: Sequence[FaceRecord], rejected: 
     )
 
 
-def _faces(part: Any, faceset: FaceSet, shown: Sequence[FaceRecord]) -> None:
-    part.text(0.02, 0.895, f"Kept: {len(shown)} that differ most, by yaw", fontsize=12, color=_QUIET, va="center")
+def _faces(part: Any, faceset: FaceSet, shown: Sequence[FaceRecord], total: int) -> None:
+    what = f"Kept: the {len(shown)} of {total} that differ most, by yaw" if len(shown) < total else "Kept: all, by yaw"
+    part.text(0.02, 0.895, what, fontsize=12, color=_QUIET, va="center")
     axes = part.subplots(_ROWS, _COLUMNS, gridspec_kw={"wspace": 0.04, "hspace": 0.04})
     part.subplots_adjust(left=0.02, right=0.98, top=0.87, bottom=0.0)
     pictures: list[UInt8] = []
@@ -146,7 +147,7 @@ def _coverage(kept: Sequence[FaceRecord]) -> str:
     low, high = poses.min(axis=0), poses.max(axis=0)
     return (
         f"yaw {low[0]:+.0f}° to {high[0]:+.0f}°, pitch {low[1]:+.0f}° to {high[1]:+.0f}°, "
-        f"{len(cells)} cells of {_COVERAGE_DEGREES:.0f}°"
+        f"{len(cells)} cell{'s' if len(cells) != 1 else ''} of {_COVERAGE_DEGREES:.0f}°"
     )
 
 
