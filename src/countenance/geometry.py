@@ -149,7 +149,7 @@ def aligned_from_frame(points_xy: Float32, size: int) -> Float64:
 
 
 def warp(rgb: UInt8, b_from_a: Float64, size_hw: tuple[int, int]) -> UInt8:
-    """Resample a picture of ``a`` into ``b``; reflects past its border, and averages when it shrinks.
+    """Resample a picture of ``a`` into ``b``; repeats its border outside, and averages when it shrinks.
 
     Args:
         rgb: uint8 ``(H, W, 3)`` (or ``(H, W)``) picture.
@@ -164,7 +164,7 @@ def warp(rgb: UInt8, b_from_a: Float64, size_hw: tuple[int, int]) -> UInt8:
     height, width = size_hw
     flags = cv2.INTER_LINEAR if scale < 1.0 else cv2.INTER_CUBIC
     return np.asarray(
-        cv2.warpAffine(picture, b_from_a, (width, height), flags=flags, borderMode=cv2.BORDER_REFLECT_101),
+        cv2.warpAffine(picture, b_from_a, (width, height), flags=flags, borderMode=cv2.BORDER_REPLICATE),
         np.uint8,
     )
 
