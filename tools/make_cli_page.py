@@ -36,9 +36,9 @@ go to stderr. With `--json` an error is also an object on stdout: `{"error": {"k
 **Interruptions.** Every command can be stopped at any moment and run again. `extract` goes on where it
 stopped, `train` from the saved model; a render appears only when it is complete and signed.
 
-**Files of your own.** Weights are kept in the user's cache folder, the signing identity and logs of defects
-in the user's data and cache folders; `COUNTENANCE_HOME=FOLDER` puts all of them into one place. A key's passphrase is asked for, or read from
-`--passphrase-file` or `COUNTENANCE_PASSPHRASE`.
+**Files of your own.** Weights are kept in the user's cache folder, the signing identity and logs of defects in the
+user's data and cache folders; `COUNTENANCE_HOME=FOLDER` puts all of them into one place. A key's passphrase is asked
+for, or read from `--passphrase-file` or `COUNTENANCE_PASSPHRASE`.
 """
 
 
