@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from countenance.consent.gate import Permit
     from countenance.conversion.report import ConvertReport
     from countenance.conversion.settings import ConvertSettings
+    from countenance.faceset.records import FaceArrays
     from countenance.perception.perceive import Perception
     from countenance.progress import Progress
     from countenance.project import Project
@@ -47,7 +48,9 @@ _STALE_SECONDS = 24 * 3600.0
 class LoadsSwapper(Protocol):
     """Gives the trained model; ``training.swapper.load_swapper``, or a test's own."""
 
-    def __call__(self, project: Project, lender: str, performer: str, *, preset: str, device: str) -> FaceSwapper:
+    def __call__(
+        self, project: Project, lender: str, performer: str, *, preset: str, device: str, lender_faces: FaceArrays
+    ) -> FaceSwapper:
         """The model of a pair."""
         ...
 
@@ -120,8 +123,9 @@ def render(
         from countenance.perception.perceive import Perception
 
         perception = Perception()
-    permit = job.permit(perception)
-    swapper = job.model(permit, load, device)
+    faces = job.lender_faces(perception)
+    permit = job.permit(faces, perception)
+    swapper = job.model(permit, faces, load, device)
     signer = identity or _own_identity()
     watermark = secrets.token_bytes(5)
     with _work_folder(output.parent) as work:
@@ -169,27 +173,32 @@ class _Job:
     preset: str
     label_shown: bool
 
-    def permit(self, perception: Perception) -> Permit:
-        """Ask the gate, with embeddings made anew from the very pixels of the lender that the model shows."""
+    def lender_faces(self, perception: Perception) -> FaceArrays:
+        """The lender's faces, read once, checked and screened: gate and model get these very ones."""
+        from countenance.training.train import load_faces, screen_faces
+
+        faces = load_faces(self.project, self.lender)
+        screen_faces(self.lender, faces, perception)
+        return faces
+
+    def permit(self, faces: FaceArrays, perception: Perception) -> Permit:
+        """Ask the gate, with embeddings made anew from the pixels of the lender that the model shows."""
         from countenance.consent.gate import require_consent
-        from countenance.faceset.store import FaceSet
         from countenance.faceset.use import reembed
 
-        with FaceSet.open(self.project.faceset_path(self.lender)) as faceset:
-            faceset.verify()
-            embeddings = reembed(faceset, perception.embedder)
+        embeddings = reembed(faces, perception.embedder)
         permit = require_consent(self.project, self.lender, self.performer, act="swap", embeddings=embeddings)
         if permit.label_required and not self.label_shown:
             raise ConsentError(f"The consent record {permit.record_id} requires the visible label. Render with it.")
         return permit
 
-    def model(self, permit: Permit, load: LoadsSwapper | None, device: str) -> FaceSwapper:
+    def model(self, permit: Permit, faces: FaceArrays, load: LoadsSwapper | None, device: str) -> FaceSwapper:
         """The trained model, if it was trained under the record that is in force."""
         if load is None:
             from countenance.training.swapper import load_swapper
 
             load = load_swapper
-        swapper = load(self.project, self.lender, self.performer, preset=self.preset, device=device)
+        swapper = load(self.project, self.lender, self.performer, preset=self.preset, device=device, lender_faces=faces)
         if swapper.facts.record_sha256 != permit.record_sha256:
             raise CheckpointError(
                 f"The {self.preset} model of {self.lender!r} for {self.performer!r} was trained under another consent "
@@ -277,13 +286,9 @@ def _template(project: Project, performer: str) -> Float32:
     """Who the performer is: the normalised mean of their face set's embeddings, float32 ``(128,)``."""
     import numpy as np
 
-    from countenance.faceset.store import FaceSet
-    from countenance.faceset.use import require_enough
+    from countenance.training.train import load_faces
 
-    with FaceSet.open(project.faceset_path(performer)) as faceset:
-        faceset.verify()
-        require_enough(faceset)
-        mean = faceset.vectors("kept").embeddings.astype(np.float64).mean(axis=0)
+    mean = load_faces(project, performer).embeddings.astype(np.float64).mean(axis=0)
     return np.asarray(mean / max(float(np.linalg.norm(mean)), 1e-9), np.float32)
 
 

@@ -38,6 +38,7 @@ __all__ = [
     "load_faces",
     "loop",
     "person_faces",
+    "screen_faces",
     "train",
 ]
 
@@ -146,8 +147,8 @@ def _faces_digest(faces: PersonFaces) -> str:
     return digest.hexdigest()
 
 
-def _screen(name: str, faces: FaceArrays, perception: Perception) -> None:
-    """Screen the very pixels that training will use, evenly sampled; what extraction wrote down could be edited.
+def screen_faces(name: str, faces: FaceArrays, perception: Perception) -> None:
+    """Screen the very pixels that training or conversion uses, evenly sampled; what extraction wrote could be edited.
 
     Raises:
         SexualContentError, MinorError: the rule that refuses them.
@@ -220,7 +221,7 @@ def train(
 
         perception = Perception()
     for name, of in zip((lender, performer), faces, strict=True):
-        _screen(name, of, perception)
+        screen_faces(name, of, perception)
     permit = _permit(project, lender, performer, faces[0], perception)
     people = person_faces(faces[0]), person_faces(faces[1])
     folder = project.model_dir(lender, performer, preset)
