@@ -17,6 +17,9 @@ MINUTES ?=
 
 PYTEST_FLAGS ?=
 
+# torch's threads must not spin while they wait: on a busy machine two of them are then ten times slower than one.
+export OMP_WAIT_POLICY ?= PASSIVE
+
 .PHONY: venv demo test lint check format clean
 
 venv: $(STAMP)
