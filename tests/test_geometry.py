@@ -26,9 +26,6 @@ from countenance.geometry import (
 
 Matrix = NDArray[np.float64]
 
-settings.register_profile("patient", deadline=None)  # a busy machine is no failure
-settings.load_profile("patient")
-
 
 @st.composite
 def similarities(draw: st.DrawFn) -> Matrix:

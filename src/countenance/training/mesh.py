@@ -23,6 +23,8 @@ __all__ = ["FrontalFace", "RasterMesh", "frontalise", "outline", "rasterise"]
 
 _RING = 1.35  # how far the ring lies beyond the outline, from the face's centre
 _SUBPIXEL_BITS = 4
+_BESIDE = 0.15  # how far beside its triangle a pixel may lie, as a barycentric coordinate
+_SLIVER = 1.0  # grid cells: twice the area under which a triangle is left to its neighbours
 
 
 @lru_cache(maxsize=1)
@@ -63,32 +65,27 @@ def _with_ring(points_xy: Float32) -> Float64:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class RasterMesh:
-    """A face's mesh drawn into a crop: for each pixel its triangle, and each triangle's barycentric matrix.
+    """A face's mesh drawn into a crop: for each pixel its triangle, and where in it the pixel lies.
 
-    ``triangle`` int32 ``(G, G)``, −1 outside the ring; ``barycentric`` float64 ``(M, 3, 3)``, takes ``(x, y, 1)``;
+    ``triangle`` int32 ``(G, G)``, −1 outside the ring; ``weights`` float32 ``(G, G, 3)``, barycentric, their sum 1;
     ``inside`` float32 ``(G, G)``, 1 within the face's outline; ``size`` is the side of the crop that the landmarks
     are measured in, G the side of the grid.
     """
 
     triangle: NDArray[np.int32]
-    barycentric: Float64
+    weights: Float32
     inside: Float32
     size: int
 
     def sampling_map(self, source_xy: Float32) -> Float32:
         """Where in a source crop (of side ``size``) each grid pixel comes from: float32 ``(G, G, 2)``."""
-        grid = self.triangle.shape[0]
-        corners = _with_ring(source_xy)[_topology()]  # (M, 3, 2)
-        affine = np.einsum("mkc,mkj->mcj", corners, self.barycentric).astype(np.float32)  # (M, 2, 3)
-        centres = ((np.arange(grid, dtype=np.float32) + 0.5) * (self.size / grid)) - 0.5
-        per_pixel = affine[self.triangle]  # (G, G, 2, 3); −1 picks the last triangle, overwritten below
-        result = per_pixel[..., 0] * centres[None, :, None] + per_pixel[..., 1] * centres[:, None, None]
-        result += per_pixel[..., 2]
+        corners = _with_ring(source_xy).astype(np.float32)[_topology()][self.triangle]  # (G, G, 3, 2)
+        result = np.einsum("ghk,ghkc->ghc", self.weights, corners)
         outside = self.triangle < 0
         if outside.any():
             rows, columns = np.nonzero(outside)
-            result[rows, columns, 0] = centres[columns]
-            result[rows, columns, 1] = centres[rows]
+            centres = _centres(self.triangle.shape[0], self.size)
+            result[rows, columns] = np.stack([centres[columns], centres[rows]], axis=1)
         return np.asarray(result, np.float32)
 
     def warp(self, source_rgb: UInt8, source_xy: Float32) -> UInt8:
@@ -102,14 +99,15 @@ class RasterMesh:
 
     def interpolate(self, vertex_values: Float32) -> Float32:
         """A value per landmark ``(468,)`` spread over the grid, float32 ``(G, G)``; 0 outside the ring."""
-        grid = self.triangle.shape[0]
-        values = np.concatenate([vertex_values[:468], vertex_values[outline()]]).astype(np.float64)
-        affine = np.einsum("mk,mkj->mj", values[_topology()], self.barycentric).astype(np.float32)
-        centres = ((np.arange(grid, dtype=np.float32) + 0.5) * (self.size / grid)) - 0.5
-        per_pixel = affine[self.triangle]
-        result = per_pixel[..., 0] * centres[None, :] + per_pixel[..., 1] * centres[:, None] + per_pixel[..., 2]
+        values = np.concatenate([vertex_values[:468], vertex_values[outline()]]).astype(np.float32)
+        result = (self.weights * values[_topology()][self.triangle]).sum(2)
         result[self.triangle < 0] = 0.0
         return np.asarray(result, np.float32)
+
+
+def _centres(grid: int, size: int) -> Float32:
+    """Where the centres of ``grid`` cells lie in a crop of side ``size``, along one axis."""
+    return ((np.arange(grid, dtype=np.float32) + 0.5) * (size / grid) - 0.5).astype(np.float32)
 
 
 def rasterise(points_xy: Float32, depth: Float32, size: int, grid: int) -> RasterMesh:
@@ -125,8 +123,8 @@ def rasterise(points_xy: Float32, depth: Float32, size: int, grid: int) -> Raste
     corners = _with_ring(points_xy)[topology]  # (M, 3, 2)
     homogeneous = np.concatenate([corners, np.ones((*corners.shape[:2], 1))], axis=2)  # (M, 3, 3), rows are corners
     area = np.linalg.det(homogeneous)
-    flat = np.abs(area) < 1e-6
-    homogeneous[flat] = np.eye(3)  # a triangle seen edge-on covers no pixel; keep its matrix finite
+    flat = np.abs(area) < _SLIVER * (size / grid) ** 2
+    homogeneous[flat] = np.eye(3)  # not drawn; its matrix only has to be finite
     barycentric = np.linalg.inv(homogeneous).transpose(0, 2, 1)  # (M, corner, (x, y, 1))
     strip = 2 * len(outline())
     distance = np.full(len(topology), np.inf)
@@ -139,7 +137,19 @@ def rasterise(points_xy: Float32, depth: Float32, size: int, grid: int) -> Raste
         if not flat[number]:
             cv2.fillConvexPoly(canvas, fixed[number], int(number), lineType=cv2.LINE_8, shift=_SUBPIXEL_BITS)
     inside = (canvas >= strip).astype(np.float32)
-    return RasterMesh(canvas, barycentric, inside, size)
+    return RasterMesh(canvas, _weights(canvas, barycentric, _centres(grid, size)), inside, size)
+
+
+def _weights(canvas: NDArray[np.int32], barycentric: Float64, centres: Float32) -> Float32:
+    """Barycentric coordinates of each pixel in its triangle, float32 ``(G, G, 3)``.
+
+    Drawing covers pixels up to one beside a triangle. Beside one that is seen nearly edge-on, that is many times its
+    height, and would fetch a colour from far away, a dark speck beside the nose. So the coordinates are bounded.
+    """
+    solve = barycentric.astype(np.float32)[canvas]  # (G, G, corner, (x, y, 1))
+    weights = solve[..., 0] * centres[None, :, None] + solve[..., 1] * centres[:, None, None] + solve[..., 2]
+    weights = np.clip(weights, -_BESIDE, 1.0 + _BESIDE)
+    return np.asarray(weights / weights.sum(2, keepdims=True), np.float32)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
