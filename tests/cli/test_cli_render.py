@@ -1,0 +1,147 @@
+"""From footage to a signed, logged render: whatever fails on the way, nothing is left; and what the options do."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cli_world import PASSPHRASE, Finished, Runs
+
+from countenance.consent import gate
+from countenance.consent.ledger import Ledger
+from countenance.errors import LedgerError, MarkError
+
+PAIR = ("--lender", "vera", "--performer", "ivan")
+
+
+def _files(folder: Path) -> set[str]:
+    return {path.name for path in folder.iterdir()}
+
+
+def test_a_render_that_cannot_be_logged_does_not_stay(
+    film: Path, clips: Path, countenance: Runs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = Ledger.append
+
+    def refuse(ledger: Ledger, kind: str, facts: Any) -> str:
+        if kind == "render":
+            raise LedgerError("The ledger is in use by another program. Wait for it and try again.")
+        return real(ledger, kind, facts)
+
+    monkeypatch.setattr(Ledger, "append", refuse)
+    before = _files(film / "renders")
+    for name in ("a.mp4", "b.mkv"):  # with the credentials inside, and beside
+        told = countenance("swap", clips / "scène.mp4", *PAIR, "-o", film / "renders" / name, "--project", film)
+        told.fails("in use")
+    assert _files(film / "renders") == before
+
+
+def test_a_render_that_cannot_be_signed_does_not_stay(
+    film: Path, clips: Path, countenance: Runs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[Path] = []
+
+    def refuse(unsigned: Path, *_: object, **__: object) -> None:
+        assert unsigned.stat().st_size > 0
+        assert unsigned.parent.stat().st_mode & 0o077 == 0  # nobody else looks in
+        seen.append(unsigned)
+        raise MarkError("Signing failed, so there is no output. Try again.")
+
+    monkeypatch.setattr("countenance.provenance.sign.sign_file", refuse)
+    before = _files(film / "renders")
+    output = film / "renders" / "a.mp4"
+    countenance("swap", clips / "scène.mp4", *PAIR, "-o", output, "--project", film).fails("Signing failed")
+    assert len(seen) == 1
+    assert _files(film / "renders") == before
+
+
+def test_ctrl_c_while_converting_leaves_nothing(
+    film: Path, clips: Path, countenance: Runs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(_footage: Path, unsigned: Path, **_: object) -> None:
+        unsigned.write_bytes(b"half a render")
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("countenance.conversion.pipeline.convert", interrupted)
+    before = _files(film / "renders")
+    output = film / "renders" / "a.mp4"
+    told = countenance("swap", clips / "scène.mp4", *PAIR, "-o", output, "--project", film)
+    assert told.code == 130
+    assert "Nothing was written" in told.err
+    assert _files(film / "renders") == before
+
+
+def test_an_old_render_stays_when_the_new_one_fails(
+    film: Path, clips: Path, countenance: Runs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object, **__: object) -> None:
+        raise MarkError("Signing failed, so there is no output. Try again.")
+
+    monkeypatch.setattr("countenance.provenance.sign.sign_file", broken)
+    output = film / "renders" / "scène, swapped.mp4"
+    before = output.read_bytes()
+    told = countenance("swap", clips / "scène.mp4", *PAIR, "-o", output, "--overwrite", "--project", film)
+    told.fails("Signing failed")
+    assert output.read_bytes() == before
+
+
+def test_leftovers_of_a_killed_render_go_after_a_day(film: Path, clips: Path, countenance: Runs) -> None:
+    import os
+    import time
+
+    old, young = (film / "renders" / f".countenance-render-{name}" for name in ("old", "young"))
+    for folder in (old, young):
+        folder.mkdir()
+        (folder / "render.mp4").write_bytes(b"half")
+    yesterday = time.time() - 2 * 24 * 3600
+    os.utime(old, (yesterday, yesterday))
+    told = countenance("swap", clips / "scène.mp4", *PAIR, "--project", film)
+    assert told.code == 0, told.err
+    assert not old.exists()
+    assert young.exists()  # another render may be running
+    assert (film / "renders" / "scène.mp4").exists()  # its name when none is given
+
+
+def test_mkv_carries_its_credentials_beside_it(film: Path, clips: Path, countenance: Runs) -> None:
+    output = film / "renders" / "scene.mkv"
+    assert countenance("swap", clips / "scène.mp4", *PAIR, "-o", output, "--project", film).code == 0
+    assert output.with_suffix(".c2pa").exists()
+    assert countenance("verify", output, "--json").json["verdict"] == "holds"
+
+
+def test_overwrite_replaces_a_render(film: Path, clips: Path, countenance: Runs) -> None:
+    output = film / "renders" / "scène, swapped.mp4"
+    before = output.read_bytes()
+    told = countenance("swap", clips / "scène.mp4", *PAIR, "-o", output, "--overwrite", "--project", film, "--json")
+    assert told.code == 0
+    assert output.read_bytes() != before  # another watermark, at least
+    assert countenance("verify", output).code == 0
+
+
+def test_without_the_label_where_the_lender_allows_it(
+    film: Path, clips: Path, countenance: Runs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = gate.require_consent
+    monkeypatch.setattr(gate, "require_consent", lambda *a, **k: replace(real(*a, **k), label_required=False))
+    output = film / "renders" / "bare.mp4"
+    words = ("swap", clips / "scène.mp4", *PAIR, "-o", output, "--without-label", "--project", film, "--json")
+    assert countenance(*words).json["swap"]["label_shown"] is False
+    layers = countenance("verify", output, "--json").json["layers"]
+    assert layers["label"]["state"] == "left_out"
+    assert layers["watermark"]["state"] == "matches"  # the other marks stay
+
+
+def test_a_model_trained_under_another_record_is_refused(
+    film: Path, finished: Finished, clips: Path, countenance: Runs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COUNTENANCE_PASSPHRASE", PASSPHRASE)
+    request = film / "people" / "vera" / "consent-request.json"
+    key = finished.root.parent / "vera.key"
+    assert countenance("consent", "request", "vera", "--days", 30, "--project", film).code == 0
+    assert countenance("consent", "sign", request, "--key", key, "--yes").code == 0
+    output = film / "renders" / "a.mp4"
+    told = countenance("swap", clips / "scène.mp4", *PAIR, "-o", output, "--project", film)
+    told.fails("another consent record", "train again")
+    assert not output.exists()
