@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from training_faces import made_faces
 
 from countenance.consent.check import accept_record
@@ -30,9 +31,10 @@ from countenance.faceset.records import Moment, NewFace
 from countenance.faceset.store import FaceSet
 from countenance.perception.identity import EMBEDDER_ID
 from countenance.project import Project
-from countenance.training.checkpoint import CHECKPOINT, PREVIOUS, load, read_facts
+from countenance.training.checkpoint import CHECKPOINT, PREVIOUS, CheckpointFacts, load, read_facts
+from countenance.training.model import ClassicModel
 from countenance.training.presets import PRESETS
-from countenance.training.swapper import load_swapper
+from countenance.training.swapper import ClassicSwapper, load_swapper
 from countenance.training.train import train
 from countenance.types import AlignedFace, FaceLandmarks
 
@@ -158,6 +160,28 @@ def test_the_trained_model_paints_256_pixels_with_a_mask(story: Story) -> None:
     assert all(face.mask.values[128, 128] > 0.8 and face.mask.values[2, 2] < 0.2 for face in painted)
     assert swapper([]) == []
     assert swapper.facts.iteration == 1
+
+
+def test_the_classic_swapper_paints_the_middle_and_shows_no_edge() -> None:
+    torch.manual_seed(0)
+    tensors = {f"model.{name}": tensor for name, tensor in ClassicModel().state_dict().items()}
+    recipe = PRESETS["classic"].to_json()
+    facts = CheckpointFacts(recipe, "vera", "ivan", "r", "s", "e", ("a", "b"), 0, 1, 1, 1.0, "cpu", ())
+    swapper = ClassicSwapper(facts, tensors, torch.device("cpu"))
+    faces = made_faces(2, 2)
+    marks = FaceLandmarks(faces.points_xy[0], faces.depth[0], np.zeros(52, np.float32), 1.0)
+    painted = swapper([AlignedFace(rgb, _EYE, marks) for rgb in faces.rgb])
+    for face, rgb in zip(painted, faces.rgb, strict=True):
+        mask = face.mask.values
+        assert face.rgb.shape == (256, 256, 3)
+        assert mask[128, 128] == 1.0
+        assert mask[:48].max() == mask[:, 208:].max() == 0.0
+        assert np.abs(np.diff(mask, axis=0)).max() < 0.1  # a ramp, never a step
+        assert np.array_equal(face.rgb[:48], rgb[:48])
+        assert not np.array_equal(face.rgb[100:150, 100:150], rgb[100:150, 100:150])
+    assert swapper([]) == []
+    with pytest.raises(CheckpointError, match="do not fit"):
+        ClassicSwapper(facts, {}, torch.device("cpu"))
 
 
 def test_without_a_record_nothing_is_trained(story: Story) -> None:
