@@ -19,6 +19,7 @@ from countenance.geometry import (
     head_pose_degrees,
     invert,
     resize_matrix,
+    smoothstep,
     template,
     umeyama,
     warp,
@@ -299,3 +300,9 @@ def test_head_pose_of_yaw_and_pitch_together(yaw: float, pitch: float) -> None:
 def test_head_pose_does_not_depend_on_place_or_size() -> None:
     points, depth = turned_face(20, 10, 5)
     assert head_pose_degrees(points * 3 + 100, depth * 3) == pytest.approx(head_pose_degrees(points, depth), abs=0.01)
+
+
+def test_smoothstep_is_flat_at_both_ends_and_keeps_its_dtype() -> None:
+    ramp = smoothstep(np.array([-3.0, 0.0, 0.25, 0.5, 1.0, 9.0], np.float32))
+    np.testing.assert_allclose(ramp, [0.0, 0.0, 0.15625, 0.5, 1.0, 1.0])
+    assert ramp.dtype == np.float32

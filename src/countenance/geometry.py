@@ -27,9 +27,12 @@ __all__ = [
     "canonical_face",
     "compose",
     "face_hull",
+    "fit_canonical",
     "head_pose_degrees",
     "invert",
+    "pose_degrees",
     "resize_matrix",
+    "smoothstep",
     "template",
     "umeyama",
     "warp",
@@ -169,6 +172,12 @@ def warp(rgb: UInt8, b_from_a: Float64, size_hw: tuple[int, int]) -> UInt8:
     )
 
 
+def smoothstep(t: NDArray[np.floating]) -> NDArray[np.floating]:
+    """A ramp without corners: 0 up to 0, 1 from 1 on, 3t² − 2t³ between; any shape, its dtype is kept."""
+    t = np.clip(t, 0.0, 1.0)
+    return np.asarray(t * t * (3.0 - 2.0 * t))
+
+
 def face_hull(points_xy: Float32) -> Float32:
     """Convex hull of a face's landmarks, float32 ``(K, 2)``."""
     return np.asarray(cv2.convexHull(np.ascontiguousarray(points_xy[:468], np.float32))[:, 0, :], np.float32)
@@ -184,9 +193,26 @@ def head_pose_degrees(points_xy: Float32, depth: Float32) -> tuple[float, float,
         points_xy: float32 ``(478, 2)`` pixels.
         depth: float32 ``(478,)`` in the same pixels, smaller is nearer.
     """
-    observed = np.column_stack([points_xy[:468], depth[:468]])[RIGID_POINTS]
-    canonical = canonical_face().vertices_cm.astype(np.float64) * [1.0, -1.0, -1.0]  # to x right, y down, z away
-    matrix = umeyama(canonical[RIGID_POINTS], observed)[:, :3]
+    return pose_degrees(fit_canonical(points_xy, depth))
+
+
+def fit_canonical(points_xy: Float32, depth: Float32) -> Float64:
+    """The similarity that lays the canonical mesh onto the landmarks' rigid points: float64 ``(3, 4)``.
+
+    It starts from centimetres of the canonical mesh, x right, y down, z away from the camera, and ends in pixels.
+
+    Args:
+        points_xy: float32 ``(478, 2)`` pixels.
+        depth: float32 ``(478,)`` in the same pixels, smaller is nearer.
+    """
+    observed = np.column_stack([points_xy, depth])[RIGID_POINTS]
+    canonical = canonical_face().vertices_cm.astype(np.float64) * [1.0, -1.0, -1.0]
+    return umeyama(canonical[RIGID_POINTS], observed)
+
+
+def pose_degrees(observed_from_shape: Float64) -> tuple[float, float, float]:
+    """Yaw, pitch and roll of a fit by :func:`fit_canonical`; see :func:`head_pose_degrees`."""
+    matrix = observed_from_shape[:, :3]
     rotation = matrix / np.cbrt(np.linalg.det(matrix))
     forward = rotation @ [0.0, 0.0, -1.0]  # the nose's direction
     yaw = np.degrees(np.arctan2(forward[0], -forward[2]))

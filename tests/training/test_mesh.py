@@ -93,7 +93,7 @@ def test_transfer_to_ones_own_shape_is_the_identity(people) -> None:
     faces = people[0]
     mean = mean_shape_cm(faces.points_xy, faces.depth)
     seen = Geometry(faces.points_xy[3], faces.depth[3])
-    np.testing.assert_allclose(transfer(seen, mean, mean).points_xy, seen.points_xy, atol=1e-3)
+    np.testing.assert_allclose(transfer(frontalise(*seen), mean, mean).points_xy, seen.points_xy, atol=1e-3)
 
 
 def test_the_outline_stays_the_performers_and_the_features_become_the_lenders(people) -> None:
@@ -130,7 +130,7 @@ def test_a_gallery_paints_its_own_face_back(people) -> None:
     gallery = Gallery.build(faces.rgb, faces.points_xy, faces.depth, faces.moment)
     seen = Geometry(faces.points_xy[5], faces.depth[5])
     wanted = want(seen, 256, 128)
-    by_eyes, by_mouth = gallery.distances(*describe(seen, gallery.mean_cm))
+    by_eyes, by_mouth = gallery.distances(*describe(frontalise(*seen), gallery.mean_cm))
     assert by_eyes.argmin() == by_mouth.argmin() == 5
     painted = gallery.paint(wanted, by_eyes, by_mouth, count=1)
     inside = cv2.resize(wanted.raster.inside, (256, 256)) > 0.99

@@ -126,8 +126,7 @@ def _mix_by_octaves(change: Float32, alpha: Float32) -> Float32:
         band *= weight[..., None]
         mixed = np.asarray(cv2.pyrUp(mixed, dstsize=size_wh), np.float32)
         mixed += band
-    rim = np.minimum(alpha * 4.0, 1.0)
-    mixed *= (rim * rim * (3.0 - 2.0 * rim))[..., None]
+    mixed *= geometry.smoothstep(alpha * 4.0)[..., None]
     return mixed
 
 

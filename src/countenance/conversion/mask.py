@@ -40,8 +40,8 @@ def landmark_mask(points_xy: Float32, size: int) -> Mask:
     cv2.fillConvexPoly(filled, hull, 255, lineType=cv2.LINE_AA, shift=_SUBPIXEL_BITS)
     soft = cv2.GaussianBlur(filled.astype(np.float32), (0, 0), _SOFTNESS * size)
     # Half of the blur lies outside the hull; keep only the inner half, stretched to [0, 1].
-    inner = np.clip(soft * (2.0 / 255.0) - 1.0, 0.0, 1.0)
-    return Mask(inner * inner * (3.0 - 2.0 * inner), "landmark")
+    inner = geometry.smoothstep(soft * (2.0 / 255.0) - 1.0)
+    return Mask(np.asarray(inner, np.float32), "landmark")
 
 
 def blend_mask(predicted: Mask, landmark: Mask, occlusion: Mask | None = None) -> Mask:

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
+from countenance.geometry import smoothstep
+
 if TYPE_CHECKING:
     from countenance.types import Float32, UInt8
 
@@ -57,6 +59,5 @@ def veil(rgb: UInt8, ellipse: Float32) -> None:
     across = (np.arange(left, right, dtype=np.float32) - x) / radius_x
     down = (np.arange(top, bottom, dtype=np.float32) - y) / radius_y
     distance = np.sqrt(down[:, None] ** 2 + across[None, :] ** 2)
-    fade = np.clip((_FEATHER - distance) / (_FEATHER - 1.0), 0.0, 1.0)
-    alpha = (fade * fade * (3.0 - 2.0 * fade))[..., None]
+    alpha = smoothstep((_FEATHER - distance) / (_FEATHER - 1.0))[..., None]
     region[:] = np.rint(region + alpha * (cover - region)).astype(np.uint8)

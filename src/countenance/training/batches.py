@@ -13,11 +13,21 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-__all__ = ["WarpedPair", "classic_pairs", "driver_of", "iteration_generator", "random_affine", "umeyama_2d"]
+__all__ = [
+    "CLASSIC_WINDOW",
+    "WarpedPair",
+    "classic_pairs",
+    "driver_of",
+    "iteration_generator",
+    "random_affine",
+    "umeyama_2d",
+]
 
 _CROP = 256
 _GRID = 5  # knots a side of the warp
-_LOW, _HIGH = 48.0, 208.0  # the part of the 256-pixel crop that the classic recipe looks at
+CLASSIC_WINDOW = slice(48, 208)
+"""The part of the 256-pixel crop, each way, that the classic recipe looks at."""
+
 _SIGMA_PIXELS = 5.0
 
 
@@ -105,7 +115,7 @@ def _move(matrices: Tensor, points: Tensor) -> Tensor:
 
 def _warp_knots(count: int, generator: torch.Generator) -> Tensor:
     """The jittered 5 × 5 grid of the classic recipe, ``(B, 5, 5, 2)`` in pixels of the 256 crop."""
-    line = torch.linspace(_LOW, _HIGH, _GRID, device=generator.device)
+    line = torch.linspace(CLASSIC_WINDOW.start, CLASSIC_WINDOW.stop, _GRID, device=generator.device)
     knots = torch.stack(torch.meshgrid(line, line, indexing="xy"), -1)
     noise = torch.randn(count, _GRID, _GRID, 2, generator=generator, device=generator.device)
     return knots + _SIGMA_PIXELS * noise

@@ -24,9 +24,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from torch import Tensor
+    from torch import Tensor, nn
 
-__all__ = ["CHECKPOINT", "PREVIOUS", "Checkpoint", "CheckpointFacts", "load", "read_facts", "save"]
+__all__ = ["CHECKPOINT", "PREVIOUS", "Checkpoint", "CheckpointFacts", "load", "load_weights", "read_facts", "save"]
 
 CHECKPOINT = "checkpoint.safetensors"
 PREVIOUS = "previous.safetensors"
@@ -189,3 +189,20 @@ def load(path: Path) -> Checkpoint:
     if _digest(tensors) != facts.tensors_sha256:
         raise _damaged(path, "its weights were changed after it was written")
     return Checkpoint(facts, tensors)
+
+
+def load_weights(prefix: str, module: nn.Module, tensors: Mapping[str, Tensor]) -> None:
+    """Give a network the tensors whose names begin with ``prefix`` and a dot.
+
+    Raises:
+        CheckpointError: they do not fit this network.
+    """
+    start = len(prefix) + 1
+    mine = {name[start:]: tensor for name, tensor in tensors.items() if name.startswith(prefix + ".")}
+    try:
+        module.load_state_dict(mine)
+    except RuntimeError as error:
+        raise CheckpointError(
+            "The checkpoint's weights do not fit this preset's network. "
+            "It was written by another preset or version: delete the model's folder and train again."
+        ) from error

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
-from countenance.geometry import RIGID_POINTS, canonical_face, umeyama
+from countenance.geometry import canonical_face, fit_canonical
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -167,7 +167,6 @@ class FrontalFace:
 def frontalise(points_xy: Float32, depth: Float32) -> FrontalFace:
     """Undo position, scale and rotation by fitting the canonical mesh's rigid points in three dimensions."""
     observed = np.column_stack([points_xy, depth]).astype(np.float64)
-    canonical = canonical_face().vertices_cm.astype(np.float64) * [1.0, -1.0, -1.0]
-    observed_from_shape = umeyama(canonical[RIGID_POINTS], observed[RIGID_POINTS])
+    observed_from_shape = fit_canonical(points_xy, depth)
     linear, shift = observed_from_shape[:, :3], observed_from_shape[:, 3]
     return FrontalFace((observed - shift) @ np.linalg.inv(linear).T, observed_from_shape)

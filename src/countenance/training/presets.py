@@ -45,7 +45,7 @@ class Preset:
 
     def to_json(self) -> dict[str, Any]:
         """The recipe as JSON values; a checkpoint carries it and refuses to resume under another."""
-        return asdict(self)
+        return {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()}
 
 
 PRESETS: dict[str, Preset] = {

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import cv2
 import numpy as np
 
-from countenance.geometry import canonical_face, head_pose_degrees, umeyama
-from countenance.training.mesh import RasterMesh, frontalise, outline, rasterise
+from countenance.geometry import canonical_face, pose_degrees, smoothstep, umeyama
+from countenance.training.mesh import FrontalFace, RasterMesh, frontalise, outline, rasterise
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -72,10 +72,10 @@ def mean_shape_cm(points_xy: Float32, depth: Float32) -> Float64:
     return np.asarray(np.mean([frontalise(p, d).shape_cm for p, d in zip(points_xy, depth, strict=True)], axis=0))
 
 
-def describe(geometry: Geometry, mean_cm: Float64) -> tuple[Float32, Float32]:
+def describe(face: FrontalFace, mean_cm: Float64) -> tuple[Float32, Float32]:
     """What to compare by: an eye and a mouth descriptor, each with the pose, float32 vectors in centimetres."""
-    offset = frontalise(*geometry).shape_cm - mean_cm
-    pose = np.array(head_pose_degrees(*geometry)[:2]) / _POSE_DEGREES
+    offset = face.shape_cm - mean_cm
+    pose = np.array(pose_degrees(face.observed_from_shape)[:2]) / _POSE_DEGREES
     eyes, mouth = _region_points()
     return (
         np.concatenate([_EYES_GAIN * offset[eyes, :2].ravel(), pose]).astype(np.float32),
@@ -88,8 +88,8 @@ def _inner_share() -> Float64:
     """1 for features, falling to 0 at the mesh's outline over 3 cm: float64 ``(478, 1)``."""
     xy_cm = canonical_face().vertices_cm[:, :2].astype(np.float64)
     distance = np.linalg.norm(xy_cm[:, None] - xy_cm[outline()][None], axis=2).min(1)
-    t = np.clip(np.append(distance, np.full(10, np.inf)) / _OUTLINE_CM, 0.0, 1.0)  # pupils lie well inside
-    return np.asarray((t * t * (3.0 - 2.0 * t))[:, None])
+    pupils = np.full(10, np.inf)  # they lie well inside
+    return np.asarray(smoothstep(np.append(distance, pupils) / _OUTLINE_CM)[:, None])
 
 
 def fitted_shape_cm(lender_mean_cm: Float64, performer_mean_cm: Float64) -> Float64:
@@ -105,9 +105,8 @@ def fitted_shape_cm(lender_mean_cm: Float64, performer_mean_cm: Float64) -> Floa
     return np.asarray(performer_mean_cm + _inner_share() * (fitted - performer_mean_cm))
 
 
-def transfer(performer: Geometry, performer_mean_cm: Float64, shape_cm: Float64) -> Geometry:
+def transfer(face: FrontalFace, performer_mean_cm: Float64, shape_cm: Float64) -> Geometry:
     """The performer's expression and pose on another shape (:func:`fitted_shape_cm`), in the performer's crop."""
-    face = frontalise(*performer)
     shape = face.shape_cm - performer_mean_cm + shape_cm
     observed = shape @ face.observed_from_shape[:, :3].T + face.observed_from_shape[:, 3]
     return Geometry(observed[:, :2].astype(np.float32), observed[:, 2].astype(np.float32))
@@ -117,14 +116,12 @@ def transfer(performer: Geometry, performer_mean_cm: Float64, shape_cm: Float64)
 def region_weight() -> Float32:
     """1 for landmarks that the eye descriptor governs, 0 for the mouth's, smooth between: float32 ``(468,)``."""
     y_cm = canonical_face().vertices_cm[:, 1]
-    t = np.clip((y_cm - _MOUTH_BELOW_CM) / (_EYES_ABOVE_CM - _MOUTH_BELOW_CM), 0.0, 1.0)
-    return np.asarray(t * t * (3.0 - 2.0 * t), np.float32)
+    return np.asarray(smoothstep((y_cm - _MOUTH_BELOW_CM) / (_EYES_ABOVE_CM - _MOUTH_BELOW_CM)), np.float32)
 
 
 class Wanted(NamedTuple):
-    """A geometry to paint a face at, and its mesh drawn once."""
+    """A geometry to paint a face at: its mesh drawn once, and where its eye region is, float32 ``(S, S, 1)``."""
 
-    geometry: Geometry
     raster: RasterMesh
     eyes_share: Float32
 
@@ -133,7 +130,7 @@ def want(geometry: Geometry, size: int, grid: int) -> Wanted:
     """Draw a wanted geometry for crops of side ``size``, on a grid of side ``grid`` (see :func:`rasterise`)."""
     raster = rasterise(*geometry, size=size, grid=grid)
     share = cv2.resize(raster.interpolate(region_weight()), (size, size), interpolation=cv2.INTER_LINEAR)
-    return Wanted(geometry, raster, np.clip(share, 0.0, 1.0).astype(np.float32)[..., None])
+    return Wanted(raster, np.clip(share, 0.0, 1.0).astype(np.float32)[..., None])
 
 
 def soft_neighbours(distances: Float32, count: int) -> tuple[NDArray[np.intp], Float32]:
@@ -173,8 +170,9 @@ class Gallery:
     @classmethod
     def build(cls, rgb: UInt8, points_xy: Float32, depth: Float32, moment: NDArray[np.int64]) -> Gallery:
         """Describe every crop; see the class for shapes, ``depth`` is float32 ``(N, 478)``."""
-        mean = mean_shape_cm(points_xy, depth)
-        described = [describe(Geometry(p, d), mean) for p, d in zip(points_xy, depth, strict=True)]
+        faces = [frontalise(p, d) for p, d in zip(points_xy, depth, strict=True)]
+        mean = np.asarray(np.mean([face.shape_cm for face in faces], axis=0))
+        described = [describe(face, mean) for face in faces]
         eyes = np.stack([e for e, _ in described])
         mouth = np.stack([m for _, m in described])
         return cls(rgb, points_xy, mean, eyes, mouth, moment)

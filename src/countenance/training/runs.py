@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from countenance.errors import CheckpointError
-from countenance.training.batches import classic_pairs, iteration_generator
+from countenance.training.batches import CLASSIC_WINDOW, classic_pairs, iteration_generator
+from countenance.training.checkpoint import load_weights
 from countenance.training.guided import guided_batch, guided_step, held_out_score
 from countenance.training.losses import ssim_map
 from countenance.training.model import PEOPLE, ClassicModel, GuidedModel
@@ -29,8 +29,6 @@ if TYPE_CHECKING:
     from countenance.training.presets import Preset
 
 __all__ = ["ClassicRun", "GuidedRun", "Run", "Step", "make_run"]
-
-_CLASSIC_LOW, _CLASSIC_HIGH = 48, 208
 
 
 class Step(NamedTuple):
@@ -75,18 +73,6 @@ def _restore_optimiser(prefix: str, optimiser: Optimizer, tensors: Mapping[str, 
     optimiser.load_state_dict({"state": slots, "param_groups": optimiser.state_dict()["param_groups"]})
 
 
-def _load_module(prefix: str, module: nn.Module, tensors: Mapping[str, Tensor]) -> None:
-    start = len(prefix) + 1
-    mine = {name[start:]: tensor for name, tensor in tensors.items() if name.startswith(prefix + ".")}
-    try:
-        module.load_state_dict(mine)
-    except RuntimeError as error:
-        raise CheckpointError(
-            "The checkpoint's weights do not fit this preset's network. "
-            "It was written by another preset or version: delete the model's folder and train again."
-        ) from error
-
-
 def _named(prefix: str, module: nn.Module) -> dict[str, Tensor]:
     return {f"{prefix}.{name}": tensor for name, tensor in module.state_dict().items()}
 
@@ -117,7 +103,7 @@ class ClassicRun:
             for person, faces, out in zip(PEOPLE, people, aside, strict=True)
         }
         watched = people[0].rgb[aside[0]] if aside[0].any() else people[0].rgb
-        self.watched = _channels_first(watched[:, _CLASSIC_LOW:_CLASSIC_HIGH, _CLASSIC_LOW:_CLASSIC_HIGH])
+        self.watched = _channels_first(watched[:, CLASSIC_WINDOW, CLASSIC_WINDOW])
 
     def step(self, iteration: int) -> Step:
         """One batch of each person; mean absolute error."""
@@ -154,7 +140,7 @@ class ClassicRun:
 
     def restore(self, tensors: Mapping[str, Tensor]) -> None:
         """Take over weights and both optimisers."""
-        _load_module("model", self.model, tensors)
+        load_weights("model", self.model, tensors)
         for person, optimiser in self.optimisers.items():
             _restore_optimiser(f"optimiser-{person}", optimiser, tensors)
 
@@ -234,8 +220,8 @@ class GuidedRun:
 
     def restore(self, tensors: Mapping[str, Tensor]) -> None:
         """Take over everything but the shapes, which follow from the faces."""
-        _load_module("model", self.model, tensors)
-        _load_module("averaged", self.averaged, tensors)
+        load_weights("model", self.model, tensors)
+        load_weights("averaged", self.averaged, tensors)
         _restore_optimiser("optimiser", self.optimiser, tensors)
 
 

@@ -11,12 +11,14 @@ from torch import Tensor
 from torch.nn import functional
 
 from countenance.errors import CheckpointError, ProjectError
-from countenance.geometry import CROP_SIZE
-from countenance.training.checkpoint import CHECKPOINT, load
+from countenance.geometry import CROP_SIZE, smoothstep
+from countenance.training.batches import CLASSIC_WINDOW
+from countenance.training.checkpoint import CHECKPOINT, load, load_weights
 from countenance.training.guided import finish
+from countenance.training.mesh import frontalise
 from countenance.training.model import PEOPLE, ClassicModel, GuidedModel, low_pass
 from countenance.training.presets import preset as preset_named
-from countenance.training.reference import Gallery, Geometry, describe, fitted_shape_cm, transfer, want
+from countenance.training.reference import Gallery, describe, fitted_shape_cm, transfer, want
 from countenance.training.train import choose_device, load_faces, person_faces
 from countenance.types import Mask, SwappedFace
 
@@ -31,7 +33,7 @@ if TYPE_CHECKING:
 
 __all__ = ["ClassicSwapper", "FaceSwapper", "GuidedSwapper", "load_swapper"]
 
-_CLASSIC_LOW, _CLASSIC_SIDE = 48, 160
+_CLASSIC_SIDE = CLASSIC_WINDOW.stop - CLASSIC_WINDOW.start
 
 
 class FaceSwapper(Protocol):
@@ -61,9 +63,8 @@ def _pictures(batch: Tensor) -> UInt8:
 
 def _soft_box(size: int, feather: float) -> Float32:
     """1 in the middle of a square, falling smoothly to 0 at its border: float32 ``(size, size)``."""
-    edge = np.minimum(np.arange(size) + 0.5, size - 0.5 - np.arange(size)) / (feather * size)
-    ramp = np.clip(edge, 0.0, 1.0)
-    ramp = ramp * ramp * (3.0 - 2.0 * ramp)
+    edge = np.minimum(np.arange(size) + 0.5, size - 0.5 - np.arange(size))
+    ramp = smoothstep(edge / (feather * size))
     return np.asarray(np.outer(ramp, ramp), np.float32)
 
 
@@ -77,11 +78,10 @@ class ClassicSwapper:
         self._facts = facts
         self._device = device
         self._model = ClassicModel()
-        _load(self._model, "model.", tensors)
+        load_weights("model", self._model, tensors)
         self._model.to(device).eval()
         box = np.zeros((CROP_SIZE, CROP_SIZE), np.float32)
-        middle = slice(_CLASSIC_LOW, _CLASSIC_LOW + _CLASSIC_SIDE)
-        box[middle, middle] = _soft_box(_CLASSIC_SIDE, 0.15)
+        box[CLASSIC_WINDOW, CLASSIC_WINDOW] = _soft_box(_CLASSIC_SIDE, 0.15)
         self._mask = Mask(box, "predicted")
 
     @property
@@ -94,14 +94,13 @@ class ClassicSwapper:
         """See :class:`FaceSwapper`; the faces are 256 × 256 crops, and so are the results."""
         if not faces:
             return []
-        middle = slice(_CLASSIC_LOW, _CLASSIC_LOW + _CLASSIC_SIDE)
-        crops = _tensor([face.rgb[middle, middle] for face in faces], self._device)
+        crops = _tensor([face.rgb[CLASSIC_WINDOW, CLASSIC_WINDOW] for face in faces], self._device)
         painted = self._model(functional.interpolate(crops, size=64, mode="area"), PEOPLE[0])
         side = functional.interpolate(painted, size=_CLASSIC_SIDE, mode="bicubic", align_corners=False)
         results = []
         for face, picture in zip(faces, _pictures(side), strict=True):
             rgb = face.rgb.copy()
-            rgb[middle, middle] = picture
+            rgb[CLASSIC_WINDOW, CLASSIC_WINDOW] = picture
             results.append(SwappedFace(rgb, self._mask))
         return results
 
@@ -115,7 +114,7 @@ class GuidedSwapper:
         self._facts = facts
         self._device = device
         self._model = GuidedModel(preset_named(str(facts.preset["name"])))
-        _load(self._model, "averaged.", tensors)
+        load_weights("averaged", self._model, tensors)
         self._model.to(device).to(memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
         lender_mean, self._performer_mean = (_shape(tensors, f"shape.{person}") for person in PEOPLE)
         self._shape = fitted_shape_cm(lender_mean, self._performer_mean)
@@ -129,7 +128,7 @@ class GuidedSwapper:
     def _prepare(self, face: AlignedFace) -> tuple[UInt8, UInt8, UInt8]:
         """Reference, the performer's picture moved to the wanted geometry (for its light), and the face's inside."""
         landmarks = face.landmarks
-        seen = Geometry(landmarks.points_xy, landmarks.depth)
+        seen = frontalise(landmarks.points_xy, landmarks.depth)
         wanted = want(transfer(seen, self._performer_mean, self._shape), CROP_SIZE, CROP_SIZE // 2)
         distances = self._gallery.distances(*describe(seen, self._performer_mean))
         reference = self._gallery.paint(wanted, *distances)
@@ -161,16 +160,6 @@ def _shape(tensors: Mapping[str, Tensor], name: str) -> Float64:
     if name not in tensors or tensors[name].shape != (478, 3):
         raise CheckpointError(f"The checkpoint has no usable {name!r}. Delete the model's folder and train again.")
     return np.asarray(tensors[name].numpy(), np.float64)
-
-
-def _load(model: torch.nn.Module, prefix: str, tensors: Mapping[str, Tensor]) -> None:
-    mine = {name[len(prefix) :]: tensor for name, tensor in tensors.items() if name.startswith(prefix)}
-    try:
-        model.load_state_dict(mine)
-    except RuntimeError as error:
-        raise CheckpointError(
-            "The checkpoint's weights do not fit its preset's network. Delete the model's folder and train again."
-        ) from error
 
 
 def load_swapper(

@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from countenance.perception.perceive import Perception
     from countenance.progress import Progress
     from countenance.project import Project
-    from countenance.training.presets import Preset
     from countenance.training.runs import Run
 
 __all__ = [
@@ -285,15 +284,9 @@ def _check_ledger(project: Project, facts: CheckpointFacts) -> None:
     Ledger(project.ledger_path).verify([facts.ledger_entry])
 
 
-def _normal(recipe: Preset | dict[str, object]) -> dict[str, object]:
-    """A recipe as JSON brings it back: tuples become lists."""
-    items = recipe.to_json() if not isinstance(recipe, dict) else recipe
-    return {name: list(value) if isinstance(value, tuple) else value for name, value in items.items()}
-
-
 def _continued(fresh: CheckpointFacts, old: CheckpointFacts, folder: Path) -> CheckpointFacts:
     """The facts to go on from, when the checkpoint belongs to the same work."""
-    if _normal(old.preset) != _normal(fresh.preset):
+    if old.preset != fresh.preset:
         why = f"was written by another recipe ({old.preset.get('name')!r})"
     elif (old.lender, old.performer) != (fresh.lender, fresh.performer):
         why = f"is of {old.lender!r} for {old.performer!r}"
