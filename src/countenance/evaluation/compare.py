@@ -3,45 +3,51 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from itertools import zip_longest
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from countenance.color import lab_from_rgb
 from countenance.errors import MediaError
+from countenance.evaluation.clips import mask_of, together
+from countenance.evaluation.delta_e import delta_e_2000
+from countenance.evaluation.gradients import gradient_similarity, seam_error
 from countenance.evaluation.metrics import (
+    MS_SSIM_WEIGHTS,
     SSIM_TAPS,
-    close_holes,
     erode,
     error_map,
     masked_mean,
+    ms_ssim,
     psnr_db_of,
     ssim_map,
 )
-from countenance.media.read import read_frames
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
     from pathlib import Path
 
-    from countenance.progress import Progress
-    from countenance.types import Float32, Frame
+    from numpy.typing import NDArray
 
-__all__ = ["INNER_PIXELS", "ClipScore", "compare", "mask_of"]
+    from countenance.progress import Progress
+    from countenance.types import Float32, UInt8
+
+__all__ = ["INNER_PIXELS", "ClipScore", "TruthScorer", "compare"]
 
 INNER_PIXELS = 8
 """How far the inner mask stays away from the face's outline, in pixels."""
 
+_MARGIN = SSIM_TAPS << (len(MS_SSIM_WEIGHTS) - 1)  # the reach of MS-SSIM's window at its coarsest scale
+
 
 @dataclass(frozen=True, slots=True)
 class ClipScore:
-    """How close a clip is to the truth inside the face.
+    """How close a clip is to the truth inside the face; each metric stands in :mod:`countenance.evaluation.guide`.
 
-    ``ssim`` in [−1, 1] (mean over the frames) and ``psnr_db`` in decibels (of the mean squared error) inside
-    the mask; ``inner_ssim`` and ``inner_psnr_db`` inside the mask eroded by :data:`INNER_PIXELS`; ``ssim_by_frame`` one
-    value a frame; ``worst_frame`` the index with the lowest SSIM.
+    ``ssim`` in [−1, 1], ``ms_ssim``, ``gradient_similarity`` in [0, 1], ``delta_e`` (CIEDE2000) and ``seam`` (grey
+    levels a pixel) are means over the frames; ``psnr_db`` is that of the mean squared error. ``inner_ssim`` and
+    ``inner_psnr_db`` are inside the mask eroded by :data:`INNER_PIXELS`. ``ssim_by_frame`` has one value for each frame
+    that shows a face; ``worst_frame`` and ``best_frame`` are the indexes with the lowest and the highest.
     """
 
     frames: int
@@ -49,7 +55,12 @@ class ClipScore:
     psnr_db: float
     inner_ssim: float
     inner_psnr_db: float
+    ms_ssim: float
+    delta_e: float
+    gradient_similarity: float
+    seam: float
     worst_frame: int
+    best_frame: int
     ssim_by_frame: tuple[float, ...]
 
     def to_json(self) -> dict[str, Any]:
@@ -58,9 +69,91 @@ class ClipScore:
         return {key: None if isinstance(value, float) and math.isinf(value) else value for key, value in facts.items()}
 
 
-def mask_of(frame: Frame) -> Float32:
-    """The mask that a frame of a mask clip shows, pin-holes closed: float32 ``(H, W)`` in [0, 1]."""
-    return close_holes((frame.rgb.astype(np.float32).mean(axis=2) / 255.0).astype(np.float32))
+class _FrameScore(NamedTuple):
+    ssim: float
+    error: float
+    inner_ssim: float
+    inner_error: float
+    ms_ssim: float
+    delta_e: float
+    gradient_similarity: float
+    seam: float
+
+
+class TruthScorer:
+    """Collects frames' scores against the truth; for one clip."""
+
+    def __init__(self) -> None:
+        self._indexes: list[int] = []
+        self._rows: list[_FrameScore] = []
+
+    def add(self, index: int, picture: UInt8, truth: UInt8, face: Float32) -> None:
+        """Score one frame; one in which the eroded mask is empty is left out.
+
+        Args:
+            index: of the frame.
+            picture: uint8 ``(H, W, 3)``.
+            truth: the same.
+            face: float32 ``(H, W)`` in [0, 1].
+        """
+        inner = erode(face, INNER_PIXELS)
+        if not inner.any():
+            return
+        # Only the face's surroundings are computed; the margin is the windows' reach, so nothing changes. Even edges
+        # keep the halving of MS-SSIM in step with that of the whole frame.
+        part = tuple(_span(np.flatnonzero(face.any(axis=axis))) for axis in (1, 0))
+        picture, truth, face, inner = picture[part], truth[part], face[part], inner[part]
+        likeness, error = ssim_map(picture, truth), error_map(picture, truth)
+        counts = face > 0.0  # the formula is costly, and elsewhere its result would not count
+        difference = np.zeros(face.shape)
+        difference[counts] = delta_e_2000(lab_from_rgb(picture)[counts], lab_from_rgb(truth)[counts])
+        self._indexes.append(index)
+        self._rows.append(
+            _FrameScore(
+                ssim=masked_mean(likeness, face),
+                error=masked_mean(error, face),
+                inner_ssim=masked_mean(likeness, inner),
+                inner_error=masked_mean(error, inner),
+                ms_ssim=ms_ssim(picture, truth, face),
+                delta_e=masked_mean(difference, face),
+                gradient_similarity=gradient_similarity(picture, truth, face),
+                seam=seam_error(picture, truth, face),
+            )
+        )
+
+    def result(self, mask_name: str) -> ClipScore:
+        """The clip's score.
+
+        Raises:
+            MediaError: no frame showed a face.
+        """
+        if not self._rows:
+            raise MediaError(
+                f"The mask {mask_name} shows no face in any frame. Give the mask that belongs to the truth."
+            )
+        mean = _FrameScore(*(float(value) for value in np.array(self._rows, np.float64).mean(axis=0)))
+        by_frame = [row.ssim for row in self._rows]
+        return ClipScore(
+            frames=len(self._rows),
+            ssim=mean.ssim,
+            psnr_db=psnr_db_of(mean.error),
+            inner_ssim=mean.inner_ssim,
+            inner_psnr_db=psnr_db_of(mean.inner_error),
+            ms_ssim=mean.ms_ssim,
+            delta_e=mean.delta_e,
+            gradient_similarity=mean.gradient_similarity,
+            seam=mean.seam,
+            worst_frame=self._indexes[int(np.argmin(by_frame))],
+            best_frame=self._indexes[int(np.argmax(by_frame))],
+            ssim_by_frame=tuple(by_frame),
+        )
+
+
+def _span(occupied: NDArray[np.intp]) -> slice:
+    """The occupied rows or columns with the margin, its edges on multiples of MS-SSIM's coarsest pixel."""
+    coarse = 1 << (len(MS_SSIM_WEIGHTS) - 1)
+    low, high = max(int(occupied[0]) - _MARGIN, 0), int(occupied[-1]) + 1 + _MARGIN
+    return slice(low // coarse * coarse, -(-high // coarse) * coarse)
 
 
 def compare(clip: Path, truth: Path, mask: Path, *, progress: Progress | None = None) -> ClipScore:
@@ -75,58 +168,9 @@ def compare(clip: Path, truth: Path, mask: Path, *, progress: Progress | None = 
     Raises:
         MediaError: a file cannot be read, the clips differ in size or length, or the mask is empty throughout.
     """
-    rows: list[tuple[int, float, float, float, float]] = []
-    for index, frames in enumerate(_together((clip, truth, mask))):
-        scores = _scores(*frames)
-        if scores is not None:
-            rows.append((index, *scores))
+    scorer = TruthScorer()
+    for index, (seen, wanted, region) in enumerate(together((clip, truth, mask))):
+        scorer.add(index, seen.rgb, wanted.rgb, mask_of(region))
         if progress is not None:
             progress(index + 1, None, f"comparing {clip.name}")
-    if not rows:
-        raise MediaError(f"The mask {mask.name} shows no face in any frame. Give the mask that belongs to the truth.")
-    table = np.array(rows, np.float64)
-    _, mean_ssim, mean_error, inner_ssim, inner_error = (float(value) for value in table.mean(axis=0))
-    return ClipScore(
-        frames=len(rows),
-        ssim=mean_ssim,
-        psnr_db=psnr_db_of(mean_error),
-        inner_ssim=inner_ssim,
-        inner_psnr_db=psnr_db_of(inner_error),
-        worst_frame=int(table[np.argmin(table[:, 1]), 0]),
-        ssim_by_frame=tuple(float(value) for value in table[:, 1]),
-    )
-
-
-def _scores(seen: Frame, wanted: Frame, region: Frame) -> tuple[float, float, float, float] | None:
-    """SSIM and squared error inside the mask, and inside the inner one; None where no face is."""
-    face = mask_of(region)
-    inner = erode(face, INNER_PIXELS)
-    if not inner.any():
-        return None
-    rows, columns = (np.flatnonzero(face.any(axis=axis)) for axis in (1, 0))
-    # Only the face's surroundings are computed; the margin is the reach of SSIM's window, so nothing changes.
-    part = np.s_[
-        max(rows[0] - SSIM_TAPS, 0) : rows[-1] + SSIM_TAPS, max(columns[0] - SSIM_TAPS, 0) : columns[-1] + SSIM_TAPS
-    ]
-    picture, truth, face, inner = seen.rgb[part], wanted.rgb[part], face[part], inner[part]
-    likeness, error = ssim_map(picture, truth), error_map(picture, truth)
-    return (
-        masked_mean(likeness, face),
-        masked_mean(error, face),
-        masked_mean(likeness, inner),
-        masked_mean(error, inner),
-    )
-
-
-def _together(paths: Sequence[Path]) -> Iterator[tuple[Frame, ...]]:
-    for index, frames in enumerate(zip_longest(*(read_frames(path) for path in paths))):
-        missing = [path.name for path, frame in zip(paths, frames, strict=True) if frame is None]
-        if missing:
-            raise MediaError(
-                f"{', '.join(missing)} ends at frame {index}, before the clips that it is compared with. Give clips of "
-                "the same shot."
-            )
-        if len({frame.size_hw for frame in frames}) != 1:
-            names = ", ".join(path.name for path in paths)
-            raise MediaError(f"{names} differ in size. Give clips of the same shot.")
-        yield frames
+    return scorer.result(mask.name)

@@ -1,12 +1,9 @@
 """How close a picture is to the truth, inside a mask (pure: NumPy, and OpenCV for filtering).
 
-Both metrics compare pixel with pixel, so they need a truth: the same shot with the right face. Neither says whether a
-face is *whose* it should be, or whether it moves well; two pictures that look alike to people can differ in either.
-
-| metric | range | better | says | fooled by |
-|---|---|---|---|---|
-| PSNR in dB | 0 .. ∞ | higher | size of the error | a shift of one pixel costs much, a plausible blur little |
-| SSIM | −1 .. 1 | higher | agreement of local structure | a shift, too; and nearly blind to a slight colour cast |
+These metrics compare pixel with pixel, so they need a truth: the same shot with the right face. None says whether a
+face is *whose* it should be, or whether it moves well; two pictures that look alike to people can differ in each.
+What each one measures, and what fools it, stands in :mod:`countenance.evaluation.guide`; colour and gradients are
+measured in :mod:`.delta_e` and :mod:`.gradients`.
 
 A mask that reaches outside the face flatters everybody: the pixels there are the same in footage and truth.
 """
@@ -25,12 +22,15 @@ if TYPE_CHECKING:
     from countenance.types import Float32, Float64, UInt8
 
 __all__ = [
+    "MS_SSIM_WEIGHTS",
     "SSIM_SIGMA",
     "SSIM_TAPS",
+    "check_pair",
     "close_holes",
     "erode",
     "error_map",
     "masked_mean",
+    "ms_ssim",
     "psnr_db",
     "psnr_db_of",
     "squared_error",
@@ -43,6 +43,9 @@ SSIM_TAPS = 11
 
 SSIM_SIGMA = 1.5
 """Standard deviation of SSIM's Gaussian window in pixels."""
+
+MS_SSIM_WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
+"""Exponents of MS-SSIM's five scales, the finest first (table 1 of the paper)."""
 
 _PEAK = 255.0
 _C1, _C2 = (0.01 * _PEAK) ** 2, (0.03 * _PEAK) ** 2  # Wang's K1, K2: keep flat regions from dividing by nothing
@@ -78,7 +81,7 @@ def error_map(picture: UInt8, truth: UInt8) -> Float64:
     Raises:
         ValueError: shapes that differ.
     """
-    _check(picture, truth)
+    check_pair(picture, truth)
     difference = picture.astype(np.float64) - truth.astype(np.float64)
     return np.asarray((difference**2).mean(axis=2), np.float64)
 
@@ -118,15 +121,63 @@ def ssim_map(picture: UInt8, truth: UInt8) -> Float64:
     Raises:
         ValueError: shapes that differ.
     """
-    _check(picture, truth)
+    check_pair(picture, truth)
+    luminance, structure = _ssim_terms(picture.astype(np.float64), truth.astype(np.float64))
+    return np.asarray((luminance * structure).mean(axis=2), np.float64)
+
+
+def ms_ssim(picture: UInt8, truth: UInt8, mask: Float32 | None = None) -> float:
+    """Multi-scale structural similarity inside a mask, in [0, 1]; 1 for equal pictures.
+
+    Z. Wang, E. P. Simoncelli, A. C. Bovik, "Multiscale structural similarity for image quality assessment", Asilomar
+    2003: contrast and structure at five scales, each half the one before, luminance at the last; the product of the
+    masked means with the exponents :data:`MS_SSIM_WEIGHTS`. A negative mean counts as 0. R, G and B apart, then their
+    mean, as :func:`ssim_map` does. The mask shrinks with the pictures, by averaging.
+
+    Args:
+        picture: uint8 ``(H, W, 3)``, at least 16 pixels each way.
+        truth: uint8 ``(H, W, 3)``, the same size.
+        mask: float32 ``(H, W)`` in [0, 1]; None counts every pixel.
+
+    Raises:
+        ValueError: shapes that differ, a picture too small for five scales, or a mask in which nothing counts.
+    """
+    check_pair(picture, truth)
+    if min(picture.shape[:2]) < 16:
+        raise ValueError(f"picture: expected at least 16 pixels each way for five scales, got {picture.shape}")
     x, y = picture.astype(np.float64), truth.astype(np.float64)
+    weights = np.ones(picture.shape[:2]) if mask is None else mask.astype(np.float64)
+    if weights.shape != x.shape[:2]:
+        raise ValueError(f"mask: expected {x.shape[:2]}, got {weights.shape}")
+    product = np.ones(3)
+    for scale, exponent in enumerate(MS_SSIM_WEIGHTS):
+        last = scale == len(MS_SSIM_WEIGHTS) - 1
+        luminance, structure = _ssim_terms(x, y)
+        values = luminance * structure if last else structure
+        total = weights.sum()
+        if not total > 0.0:
+            raise ValueError("mask: expected a region that counts, got an empty mask")
+        product *= np.maximum((values * weights[..., None]).sum(axis=(0, 1)) / total, 0.0) ** exponent
+        if not last:
+            x, y, weights = (_halved(plane) for plane in (x, y, weights))
+    return float(product.mean())
+
+
+def _ssim_terms(x: Float64, y: Float64) -> tuple[Float64, Float64]:
+    """SSIM's luminance term, and its contrast and structure terms in one, float64 ``(H, W, 3)`` each."""
     mean_x, mean_y = _blur(x), _blur(y)
     variance_x = _blur(x * x) - mean_x * mean_x
     variance_y = _blur(y * y) - mean_y * mean_y
     covariance = _blur(x * y) - mean_x * mean_y
     luminance = (2.0 * mean_x * mean_y + _C1) / (mean_x * mean_x + mean_y * mean_y + _C1)
-    structure = (2.0 * covariance + _C2) / (variance_x + variance_y + _C2)
-    return np.asarray((luminance * structure).mean(axis=2), np.float64)
+    return luminance, (2.0 * covariance + _C2) / (variance_x + variance_y + _C2)
+
+
+def _halved(values: Float64) -> Float64:
+    """Means of 2 × 2 pixels; an odd last row or column is left out, as in the paper's filter-and-drop."""
+    height, width = values.shape[0] // 2 * 2, values.shape[1] // 2 * 2
+    even = values[:height, :width]
+    return np.asarray((even[::2, ::2] + even[1::2, ::2] + even[::2, 1::2] + even[1::2, 1::2]) / 4.0)
 
 
 def masked_mean(values: Float64, mask: Float32 | None) -> float:
@@ -179,7 +230,12 @@ def _blur(values: Float64) -> Float64:
     )
 
 
-def _check(picture: UInt8, truth: UInt8) -> None:
+def check_pair(picture: UInt8, truth: UInt8) -> None:
+    """Hold two pictures to uint8 ``(H, W, 3)`` of one size.
+
+    Raises:
+        ValueError: they are not.
+    """
     for name, value in (("picture", picture), ("truth", truth)):
         if value.dtype != np.uint8 or value.ndim != 3 or value.shape[2] != 3:
             raise ValueError(f"{name}: expected uint8 (any, any, 3), got {value.dtype.name} {value.shape}")

