@@ -14,7 +14,6 @@ import json
 import os
 import resource
 import sys
-import time
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from itertools import islice
@@ -29,7 +28,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as the command line does,
 from quality_cases import CASES, CLIPS, Case, Stage, World, occluder_change
 
 from countenance.atomic import write_bytes
-from countenance.demo.surroundings import surroundings
+from countenance.demo.surroundings import commit, surroundings
 from countenance.evaluation.evaluate import evaluate
 from countenance.evaluation.judge import DlibJudge, Referee
 from countenance.media.probe import probe
@@ -80,6 +79,8 @@ def measured(world: World, stage: Stage, referee: Referee) -> dict[str, Any]:
         perception=world.see,
     )
     row: dict[str, Any] = {
+        "made_at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "commit": commit(),
         "case": case.name,
         "system": stage.system,
         "minutes": stage.minutes,
@@ -131,14 +132,12 @@ def main(words: Sequence[str] | None = None) -> None:
     arguments.out.mkdir(parents=True, exist_ok=True)
     part = arguments.out / "rows.json"  # beside the clips: what it holds is of these very clips
     rows: list[dict[str, Any]] = json.loads(part.read_bytes()) if part.exists() else []
-    began = time.monotonic()
     for row in rows_of(arguments.out, arguments, {(row["case"], row["system"], row["minutes"]) for row in rows}):
         rows.append(row)
         write_bytes(part, json.dumps(rows, allow_nan=False).encode())
     facts = {
         "schema": SCHEMA,
         "made_at": datetime.now(UTC).isoformat(timespec="seconds"),
-        "wall_minutes": round((time.monotonic() - began) / 60.0, 1),
         "frames": arguments.frames or None,
         "load_average": os.getloadavg(),
         "surroundings": surroundings("cpu"),

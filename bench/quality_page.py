@@ -125,6 +125,15 @@ def _worse_than_floor(row: Mapping[str, Any], floor: Mapping[str, Any], metric: 
     return mine is not None and nothing is not None and _better(nothing, mine, metric)
 
 
+def _trained(rows: Rows) -> dict[tuple[str, str], list[float]]:
+    """Minutes of training of each model at each budget."""
+    found: dict[tuple[str, str], list[float]] = {}
+    for row in rows:
+        if row["seconds"]:
+            found.setdefault((row["case"], row["system"]), []).append(row["seconds"] / 60.0)
+    return found
+
+
 def page(facts: Mapping[str, Any]) -> str:
     """The whole page of a run."""
     rows: Rows = facts["rows"]
@@ -143,13 +152,16 @@ def page(facts: Mapping[str, Any]) -> str:
     heads = " | ".join(metric.name for metric in other)
     peak = max(row["peak_rss_mb"] for row in rows)
     machine = f"{where['cpu_cores']} CPU cores ({where['system']}), {where['torch_threads']} threads, {versions}"
-    commit, day, minutes = (where["commit"] or "unknown")[:12], facts["made_at"][:10], facts["wall_minutes"]
+    made = sorted({f"`{(row['commit'] or 'unknown')[:12]}`" for row in rows})
+    days = sorted({row["made_at"][:10] for row in rows})
+    training = sum(max(minutes, default=0.0) for minutes in _trained(rows).values())
     last = by_case["occlusion"][-1]["occluder"]["changed"], by_case["occlusion"][0]["occluder"]["changed"]
     return f"""# How good a swap is
 
 This page is written by `bench/quality_page.py` from `bench/results/quality.json`, one run of `bench/quality.py`.
 
-*Machine: {machine}; commit `{commit}`, {day}, {minutes:.0f} minutes in all, peak memory {peak / 1024:.1f} GB.*
+*Machine: {machine}; commit {" and ".join(made)}, {" and ".join(days)}, {training:.0f} minutes of training in all, peak
+memory {peak / 1024:.1f} GB.*
 
 The machine is shared, so compare rows of this run, not runs; each row is one training. What each figure means, how it
 is computed and what fools it: [measuring a swap](evaluate.md).

@@ -2,7 +2,7 @@
 
 Written from its published description (I. Perov et al., "DeepFaceLab: Integrated, flexible and extensible
 face-swapping framework", 2020, and the widely documented names and defaults of its options); no line is theirs, so
-figures made with it are of *our reference*, not of their program. What the description leaves open was chosen here:
+figures made with it are of *our reference*, not of theirs. What the description leaves open was chosen here:
 the weights' start (Glorot uniform, biases zero), the residual block's slope (0.2), the width of *liae*'s inters
 (twice ``ae_dims``, each), the optimiser's ε. Left out: their optional extras (the -u and -d variants, GAN, style and
 "true face" power, priority of eyes and mouth, learning-rate dropout, colour transfer, pretraining, mirroring).
@@ -53,7 +53,7 @@ __all__ = ["AdaBelief", "SaehdModel", "SaehdRecipe", "SaehdRun", "SaehdSwapper",
 _KNOTS = 5  # a side of the jittered grid, laid over the whole crop
 _JITTER = 5.0 / 256.0  # standard deviation of a knot, in sides of the crop: the classic recipe's 5 px of 256
 _SUBPIXEL_BITS = 4
-_CROSSED_FACES = 16  # held-out faces of the performer that are swapped for a score, as the other families do
+_CROSSED_FACES = 16  # held-out faces of the performer that are swapped for a score
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,8 +193,7 @@ class SaehdModel(nn.Module):
 class AdaBelief:
     """J. Zhuang et al., "AdaBelief optimizer: adapting stepsizes by the belief in observed gradients", 2020.
 
-    Adam whose second moment is of the gradient's *surprise*, its distance from the running mean. ε is the 1e-16 of
-    its authors' later advice: their first, 1e-8, drowns the small gradients of a mean over a picture.
+    Adam whose second moment is of the gradient's *surprise*, its distance from the running mean. ε is their later 1e-16.
     """
 
     betas = (0.9, 0.999)
@@ -365,16 +364,20 @@ class SaehdRun:
             cross = cross_identity(rgb, landmarks, painted, self.identity)
         return HeldOut(lender, performer, *cross, self._similarity(self.known, PEOPLE[0]))
 
+    def slow(self, factor: float) -> None:
+        """Learn at this share of the recipe's rate."""
+        self.optimiser.lr = self.recipe.learning_rate * factor
+
     def tensors(self) -> dict[str, Tensor]:
         """Weights and the optimiser."""
-        weights = {f"model.{name}": tensor for name, tensor in self.model.state_dict().items()}
-        return weights | {f"optimiser.{name}": tensor for name, tensor in self.optimiser.tensors().items()}
+        parts = {"model": self.model.state_dict(), "optimiser": self.optimiser.tensors()}
+        return {f"{part}.{name}": tensor for part, state in parts.items() for name, tensor in state.items()}
 
     def restore(self, tensors: Mapping[str, Tensor]) -> None:
         """Take over weights and the optimiser."""
         load_weights("model", self.model, tensors)
-        start = "optimiser."
-        self.optimiser.restore({name[len(start) :]: t for name, t in tensors.items() if name.startswith(start)})
+        mine = {name.removeprefix("optimiser."): t for name, t in tensors.items() if name.startswith("optimiser.")}
+        self.optimiser.restore(mine)
 
 
 class SaehdSwapper:

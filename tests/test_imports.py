@@ -23,7 +23,7 @@ LAYERS = [
     {"conversion"},
     {"provenance"},
     {"evaluation"},
-    {"render"},
+    {"render", "live"},
     {"api", "api_consent"},
     {"demo", "commands", "cli", "__main__"},
 ]

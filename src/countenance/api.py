@@ -26,7 +26,7 @@ from countenance.api_consent import (
 from countenance.project import Project
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from countenance.api_consent import AnyPath, AnyProject
     from countenance.evaluation.evaluate import Evaluation
@@ -63,7 +63,8 @@ __all__ = [
 class FacesReport:
     """What is in a face set: faces ``kept``, ``pending`` a decision, ``rejected`` by reason; where they come from.
 
-    ``sheet`` is the contact sheet that was drawn.
+    ``sheet`` is the contact sheet that was drawn; ``notes`` sentences on what the faces lack for a lender, each with
+    what to film, empty when they lack nothing (see :func:`countenance.faceset.coverage.shortcomings`).
     """
 
     person: str
@@ -73,6 +74,7 @@ class FacesReport:
     rejected: Mapping[str, int]
     sources: tuple[SourceRecord, ...]
     sheet: Path
+    notes: tuple[str, ...] = ()
 
 
 def new(folder: AnyPath, *, title: str | None = None, purpose: str = "film") -> Project:
@@ -120,6 +122,7 @@ def faces(project: AnyProject, person: str, *, sheet: AnyPath | None = None) -> 
         FaceSetError: the face set is damaged or was tampered with.
         OutputError: the sheet cannot be written.
     """
+    from countenance.faceset.coverage import measure, shortcomings
     from countenance.faceset.sheet import contact_sheet
     from countenance.faceset.store import FaceSet
 
@@ -130,7 +133,8 @@ def faces(project: AnyProject, person: str, *, sheet: AnyPath | None = None) -> 
         faceset.verify()
         counts, sources = faceset.counts(), tuple(faceset.sources())
         contact_sheet(faceset, target)
-    return FacesReport(person, path, counts.kept, counts.pending, counts.rejected, sources, target)
+        notes = shortcomings(measure(faceset, person))
+    return FacesReport(person, path, counts.kept, counts.pending, counts.rejected, sources, target, notes)
 
 
 def train(
@@ -141,31 +145,68 @@ def train(
     preset: str | None = None,
     minutes: float | None = None,
     iterations: int | None = None,
+    early_stop: bool = True,
     device: str | None = None,
     seed: int = 0,
     progress: Progress | None = None,
+    note: Callable[[str], None] | None = None,
 ) -> TrainReport:
     """Train, or go on training, the model that gives the lender's face to the performer.
 
     ``preset`` and ``device`` are the project's own when None. See :func:`countenance.training.train.train`, also for
     what it raises.
+
+    While it trains, the model's folder holds a marked ``preview.png``, ``curves.png`` and the ``coverage.png`` of both
+    face sets (see :class:`countenance.live.LiveView`). ``note`` is called before training, with a sentence for each
+    thing that the face sets lack and one on where to look; none of it stops the training.
     """
+    from countenance.live import LiveView
+    from countenance.training.presets import preset as preset_named
     from countenance.training.train import train as run
 
     opened = opened_project(project)
     opened.require_person(lender)
     opened.require_person(performer)
+    chosen = preset or opened.config.preset
+    preset_named(chosen)  # a misspelt one is said before the faces are looked at
+    lacking, picture = _coverage(opened, lender, performer)
+    view = LiveView(opened, lender, performer, chosen, coverage=picture)
+    for sentence in (*lacking, f"To watch it: preview.png, curves.png and coverage.png in {view.preview.parent}."):
+        if note is not None:
+            note(sentence)
     return run(
         opened,
         lender,
         performer,
-        preset=preset or opened.config.preset,
+        preset=chosen,
         minutes=minutes,
         iterations=iterations,
+        early_stop=early_stop,
         device=device or opened.config.device,
         seed=seed,
         progress=progress,
+        watch=view,
     )
+
+
+def _coverage(project: Project, lender: str, performer: str) -> tuple[tuple[str, ...], bytes | None]:
+    """What two face sets lack, and the picture of both; nothing of sets that training will refuse, saying why."""
+    from countenance.errors import FaceSetError
+    from countenance.faceset.coverage import gaps, measure
+    from countenance.faceset.coverage_picture import coverage_png
+    from countenance.faceset.store import FaceSet
+    from countenance.faceset.use import MINIMUM_FACES
+
+    sides = []
+    try:
+        for name in (lender, performer):
+            with FaceSet.open(project.faceset_path(name)) as faceset:
+                sides.append(measure(faceset, name))
+    except FaceSetError:
+        return (), None
+    if min(len(side) for side in sides) < MINIMUM_FACES:
+        return (), None
+    return gaps(sides[0], sides[1]), coverage_png(sides[0], sides[1])
 
 
 def swap(

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -18,6 +19,8 @@ from cli_world import PERFORMERS, Runs
 from countenance.cli import cli
 from countenance.commands import terminal
 from countenance.commands.terminal import plain, progress_bar
+from countenance.training.plateau import Forecast
+from countenance.training.train import TrainReport
 
 HEAVY = ("torch", "onnxruntime", "onnx", "av", "cv2", "numpy", "ai_edge_litert", "c2pa", "matplotlib", "PIL", "jinja2")
 PROGRAM = (sys.executable, "-m", "countenance")
@@ -193,6 +196,67 @@ def test_the_bar_on_a_terminal_has_share_and_eta(monkeypatch: pytest.MonkeyPatch
     assert "%" in shown
     assert "<" in shown  # elapsed<remaining
     assert "another stage" in shown
+
+
+def test_training_prints_a_calm_line_now_and_then_on_a_terminal_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    screen, now = _Terminal(), [0.0]
+    monkeypatch.setattr("sys.stderr", screen)
+    monkeypatch.setattr(terminal.time, "monotonic", lambda: now[0])
+    with progress_bar("train", lines=True, left="at most") as report:
+        for done in range(0, 101):
+            report(done, 100, f"iteration {done}")
+            now[0] += 0.125
+    lines = screen.getvalue().splitlines()
+    assert len(lines) == 2
+    assert lines[0].startswith("train: 40 % after 00:05, at most 00:07 left (iteration 40)")
+    assert "\r" not in screen.getvalue()
+
+
+def test_train_says_what_was_reached_what_is_used_and_why_it_stopped(
+    countenance: Runs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    row = {"iteration": 900.0, "seconds": 600.0, "held_out_ssim": 0.9151, "held_out_identity_margin": 0.12}
+    report = TrainReport(
+        iteration=900,
+        samples_seen=9,
+        seconds=600.0,
+        history=(row,),
+        resumed=False,
+        trained_seconds=600.0,
+        model_dir=tmp_path,
+        preset="swift",
+        device="cpu",
+        stopped="minutes",
+        best_iteration=810,
+        best_seconds=540.0,
+        forecast=Forecast(0.0031, 0.001, 0.005, 10.0),
+        warnings=("Something happened.",),
+    )
+    asked: dict[str, object] = {}
+
+    def trained(*_: object, **settings: object) -> TrainReport:
+        asked.update(settings)
+        return report
+
+    monkeypatch.setattr("countenance.api.train", trained)
+    assert countenance("new", tmp_path / "film").code == 0
+    words = ("train", "--lender", "vera", "--performer", "ivan", "--project", tmp_path / "film")
+    told = countenance(*words)
+    assert asked["early_stop"] is True
+    assert told.out.splitlines() == [
+        "The swift model trained for 10.0 minutes on cpu.",
+        "In all 900 iterations in 10.0 minutes; SSIM of the lender's held-out faces: 0.915; "
+        "identity margin of held-out swaps: +0.120.",
+        "Best at minute 9.0 (iteration 810); these are the weights that are used.",
+        "It stopped since its minutes are used up. Ten more minutes: about +0.003.",
+        "Warning: Something happened.",
+        f"Model: {tmp_path}",
+    ]
+    assert countenance(*words, "--json").json["train"]["forecast"]["gain"] == 0.0031
+    countenance(*words, "--no-early-stop")
+    assert asked["early_stop"] is False
+    report = replace(report, stopped="plateau", trained_seconds=0.0, warnings=())
+    assert "reached its plateau. Give --no-early-stop" in countenance(*words).out
 
 
 def test_progress_elsewhere_is_a_line_now_and_then(

@@ -52,7 +52,11 @@ def test_nothing_but_the_results_is_left(finished: Finished) -> None:
         "people/vera/consent-request.json",
         "people/vera/consent-request.txt",
         "people/ivan/faces.sqlite",
+        "models/vera--ivan/swift/best.safetensors",
         "models/vera--ivan/swift/checkpoint.safetensors",
+        "models/vera--ivan/swift/preview.png",
+        "models/vera--ivan/swift/curves.png",
+        "models/vera--ivan/swift/coverage.png",
         "renders/scène, swapped.mp4",
     }
 

@@ -1,3 +1,6 @@
+import json
+import os
+import struct
 from dataclasses import replace
 
 import pytest
@@ -5,7 +8,7 @@ import torch
 
 from countenance.errors import CheckpointError, OutputError
 from countenance.training import checkpoint as module
-from countenance.training.checkpoint import CHECKPOINT, PREVIOUS, CheckpointFacts, load, read_facts, save
+from countenance.training.checkpoint import CHECKPOINT, PREVIOUS, CheckpointFacts, load, read_facts, save, sweep
 
 FACTS = CheckpointFacts(
     preset={"name": "swift", "widths": [1, 2]},
@@ -20,7 +23,7 @@ FACTS = CheckpointFacts(
     samples_seen=84,
     seconds=1.5,
     device="cpu",
-    history=({"iteration": 0.0, "held_out_ssim": 0.5},),
+    history=({"iteration": 0.0, "seconds": 0.0, "held_out_ssim": 0.5},),
 )
 
 
@@ -74,3 +77,28 @@ def test_without_hard_links_the_one_before_is_copied(tmp_path, monkeypatch) -> N
 def test_a_missing_checkpoint_says_so(tmp_path) -> None:
     with pytest.raises(CheckpointError, match="No such file"):
         load(tmp_path / CHECKPOINT)
+
+
+def test_a_checkpoint_from_before_rollbacks_loads(tmp_path) -> None:
+    path = save(tmp_path, FACTS, tensors())
+    data = path.read_bytes()
+    length = struct.unpack("<Q", data[:8])[0]
+    header = json.loads(data[8 : 8 + length])
+    old = json.loads(header["__metadata__"]["countenance"])
+    for name in ("learning_rate_factor", "rollbacks", "curve_start"):
+        del old[name]
+    header["__metadata__"]["countenance"] = json.dumps(old)
+    text = json.dumps(header).encode()
+    path.write_bytes(struct.pack("<Q", len(text)) + text + data[8 + length :])
+    facts = load(path).facts
+    assert (facts.learning_rate_factor, facts.rollbacks, facts.curve) == (1.0, (), FACTS.history)
+
+
+def test_what_a_killed_save_left_behind_goes_after_an_hour(tmp_path) -> None:
+    save(tmp_path, FACTS, tensors())
+    old, new = (tmp_path / f".checkpoint.{name}.part.safetensors" for name in ("0a", "0b"))
+    for path in (old, new):
+        path.write_bytes(b"half")
+    os.utime(old, (1.0, 1.0))
+    sweep(tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == [new.name, CHECKPOINT]

@@ -14,6 +14,7 @@ from countenance.training.prepare import PersonFaces, evenly, held_out, prepare_
 from countenance.training.presets import PRESETS
 from countenance.training.runs import make_run
 from countenance.training.scores import HeldOut, Identity, cross_identity, template_of
+from countenance.training.shading import mean_texture
 from countenance.training.swapper import ClassicSwapper, GuidedSwapper
 from countenance.types import AlignedFace, FaceLandmarks, Mask, SwappedFace
 
@@ -109,7 +110,11 @@ def test_a_held_out_face_is_painted_from_trained_ones_only() -> None:
     black = faces.rgb.copy()
     black[part.trained] = 0
     prepared = prepare_guided(
-        faces._replace(rgb=black), part.watched, gallery_rows=part.trained, size=64
+        faces._replace(rgb=black),
+        part.watched,
+        gallery_rows=part.trained,
+        texture=mean_texture(faces.take(part.trained)),
+        size=64,
     )  # only the held-out faces have any light
     assert prepared.target.max() > 0
     assert prepared.reference.max() == 0
@@ -240,18 +245,20 @@ def test_a_diverged_model_is_scored_without_an_error_and_writes_no_nan(name, col
 @FAMILIES
 def test_without_an_identity_network_or_without_held_out_faces_those_scores_are_not_there(name, people) -> None:
     plain = make_run(SMALL[name], people, device=CPU, seed=1).score()
-    assert set(plain.row()) == {"held_out_ssim", "held_out_performer_ssim", "trained_ssim"}
+    scored = {"held_out_ssim", "held_out_performer_ssim", "trained_ssim", "trained_performer_ssim"}
+    assert set(plain.row()) == scored
     few = tuple(faces.take(np.arange(9)) for faces in people)
     assert make_run(SMALL[name], few, device=CPU, seed=1, identity=identity_of(few)).score().row() == {}
 
 
 def test_a_row_is_rounded_and_has_the_documented_names() -> None:
-    assert HeldOut(0.1234567, 0.2, 0.3, -0.4, 0.5).row() == {
+    assert HeldOut(0.1234567, 0.2, 0.3, -0.4, 0.5, 0.6).row() == {
         "held_out_ssim": 0.12346,
         "held_out_performer_ssim": 0.2,
         "held_out_lender_cosine": 0.3,
         "held_out_identity_margin": -0.4,
         "trained_ssim": 0.5,
+        "trained_performer_ssim": 0.6,
     }
 
 

@@ -135,3 +135,57 @@ def test_a_gallery_paints_its_own_face_back(people) -> None:
     painted = gallery.paint(wanted, by_eyes, by_mouth, count=1)
     inside = cv2.resize(wanted.raster.inside, (256, 256)) > 0.99
     assert np.abs(painted.astype(int) - faces.rgb[5].astype(int))[inside].mean() < 1.0
+
+
+def _with_irises(picture: np.ndarray, points: np.ndarray, colour: int) -> np.ndarray:
+    marked = picture.copy()
+    for iris in (468, 473):
+        x, y = np.round(points[iris]).astype(int)
+        cv2.circle(marked, (int(x), int(y)), 3, (colour,) * 3, -1)
+    return marked
+
+
+def _looking(faces, row: int, shift: float, lids: float = 5.0) -> np.ndarray:
+    """Landmarks with open eyes whose irises are moved to the side by so many pixels."""
+    points = faces.points_xy[row].copy()
+    for upper, lower, iris in ((159, 145, 468), (386, 374, 473)):
+        points[upper, 1] -= lids / 2
+        points[lower, 1] += lids / 2
+        middle = (points[upper] + points[lower]) / 2
+        points[iris : iris + 5] = middle + np.array([shift, 0.0])
+    return points
+
+
+def test_the_irises_come_to_their_places(people) -> None:
+    faces = people[0]
+    source, wanted = _looking(faces, 0, -3.0), _looking(faces, 1, 3.0)
+    picture = _with_irises(np.full((256, 256, 3), 200, np.uint8), source, 0)
+    moved = rasterise(wanted, faces.depth[1], size=256, grid=256).warp(picture, source)
+    for iris in (468, 473):
+        x, y = np.round(wanted[iris]).astype(int)
+        part = 255.0 - moved[y - 8 : y + 9, x - 8 : x + 9, 0]
+        part = np.where(part > 80, part, 0)
+        rows, columns = np.indices(part.shape)
+        found = np.array([(columns * part).sum(), (rows * part).sum()]) / part.sum() - 8
+        assert np.linalg.norm(found) < 1.2
+    corner = moved[int(wanted[33, 1]) - 30, int(wanted[33, 0])]
+    assert (corner == 200).all()
+
+
+def test_a_closed_eye_keeps_its_lids_where_they_are(people) -> None:
+    faces = people[0]
+    source, wanted = _looking(faces, 0, -3.0, lids=-3.0), _looking(faces, 0, 3.0, lids=-3.0)
+    for points in (source, wanted):
+        for upper, lower in ((159, 145), (386, 374)):
+            points[upper] = points[lower]  # shut
+    raster = rasterise(wanted, faces.depth[0], size=256, grid=256)
+    still = rasterise(source, faces.depth[0], size=256, grid=256)
+    assert np.array_equal(raster.warp(faces.rgb[0], source), still.warp(faces.rgb[0], source))
+
+
+def test_irises_outside_the_crop_are_left_alone(people) -> None:
+    faces = people[0]
+    points = faces.points_xy[0].copy()
+    points[468:] = -500.0
+    moved = rasterise(points, faces.depth[0], size=256, grid=128).warp(faces.rgb[0], faces.points_xy[0])
+    assert moved.shape == (256, 256, 3)

@@ -1,4 +1,5 @@
 import math
+import signal
 from dataclasses import dataclass, field, replace
 
 import pytest
@@ -44,9 +45,13 @@ def test_resuming_is_exact_to_the_last_bit(name, people, tmp_path) -> None:
 
 def test_swift_learns(people) -> None:
     run = make_run(replace(SMALL["swift"], batch_size=4), people, device=CPU, seed=0)
-    losses = [run.step(iteration).loss for iteration in range(30)]
-    assert sum(losses[-5:]) < 0.9 * sum(losses[:5])
-    assert math.isfinite(run.score().reconstruction)
+    before = run.score()
+    for iteration in range(40):
+        run.step(iteration)
+    after = run.score()
+    # It starts from the warped references in the wanted light, so there is little left to win: 0.9329 becomes 0.9368.
+    assert after.train_reconstruction > before.train_reconstruction + 0.002
+    assert math.isfinite(after.reconstruction)
 
 
 def test_faces_are_thinned_evenly_and_not_beyond() -> None:
@@ -81,6 +86,9 @@ class FakeRun:
 
     def restore(self, tensors) -> None:
         self.weight = tensors["weight"].clone()
+
+    def slow(self, factor: float) -> None:
+        self.factor = factor
 
 
 def test_a_budget_counts_all_runs_together(tmp_path) -> None:
@@ -230,3 +238,121 @@ def test_a_device_that_is_not_there_is_said() -> None:
     assert choose_device("cpu") == CPU
     with pytest.raises(TrainingError, match="cannot be used here"):
         choose_device("quantum")
+
+
+def test_a_watcher_sees_every_row_once_and_a_broken_one_stops_nothing(tmp_path) -> None:
+    run, seen = TimedRun(0.1), []
+    loop(
+        run,
+        facts_of("swift"),
+        Budget(seconds=200.0),
+        tmp_path,
+        clock=lambda: run.now,
+        watch=lambda _run, facts: seen.append(facts.history[-1]["iteration"]),
+    )
+    assert seen == [0.0, 60.0, 120.0, 180.0, 200.0]
+
+    def broken(_run, facts) -> None:
+        seen.append(-1.0)
+        raise RuntimeError("no screen")
+
+    for notices in (None, []):
+        seen.clear()
+        run = TimedRun(0.1)
+        settings = {"clock": lambda run=run: run.now, "watch": broken, "notices": notices}
+        if notices is None:
+            with pytest.warns(RuntimeWarning, match="no screen"):
+                loop(run, facts_of("swift"), Budget(seconds=200.0), tmp_path, **settings)
+        else:
+            loop(run, facts_of("swift"), Budget(seconds=200.0), tmp_path, **settings)
+            assert notices == ["The live view failed and was switched off (RuntimeError: no screen)."]
+        assert seen == [-1.0]
+        assert float(run.weight) == 200.0
+
+
+def test_ctrl_c_in_a_watcher_saves_and_leaves(tmp_path) -> None:
+    def pressed(_run, facts) -> None:
+        if facts.iteration:
+            raise KeyboardInterrupt
+
+    run = TimedRun(0.1)
+    with pytest.raises(KeyboardInterrupt):
+        loop(run, facts_of("swift"), Budget(seconds=200.0), tmp_path, clock=lambda: run.now, watch=pressed)
+    assert load(tmp_path / CHECKPOINT).facts.iteration == 60
+
+
+def test_ctrl_c_waits_for_the_end_of_the_step_and_a_second_one_does_not(tmp_path) -> None:
+    class Pressing(FakeRun):
+        def __init__(self, times: int) -> None:
+            super().__init__()
+            self.times = times
+
+        def step(self, iteration: int) -> Step:
+            if iteration == 6:
+                for _ in range(self.times):
+                    signal.raise_signal(signal.SIGINT)
+            return super().step(iteration)
+
+    for times, whole in ((1, 7), (2, 6)):
+        with pytest.raises(KeyboardInterrupt):
+            loop(Pressing(times), facts_of("swift"), Budget(iterations=50), tmp_path / str(times))
+        stored = load(tmp_path / str(times) / CHECKPOINT)
+        assert stored.facts.iteration == float(stored.tensors["weight"]) == whole
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+class Flat(TimedRun):
+    """Ten iterations a second, and nothing to learn."""
+
+    def step(self, iteration: int) -> Step:
+        self.now -= 0.9
+        return super().step(iteration)
+
+    def score(self) -> HeldOut:
+        return super().score()._replace(reconstruction=0.9)
+
+
+def test_training_stops_at_the_plateau_only_where_it_was_asked_to(tmp_path) -> None:
+    run = Flat(0.1)
+    facts = loop(run, facts_of("swift"), Budget(seconds=1200.0), tmp_path, early_stop=True, clock=lambda: run.now)
+    assert 600.0 + 4 * 60.0 <= facts.seconds < 900.0
+    stored = load(tmp_path / CHECKPOINT).facts
+    assert replace(stored, tensors_sha256="") == facts  # its last row is in the file
+    same = loop(run, stored, Budget(seconds=1200.0), tmp_path, early_stop=True, clock=lambda: run.now)
+    assert same == stored
+    more = loop(run, stored, Budget(seconds=1200.0), tmp_path, clock=lambda: run.now)
+    assert more.seconds >= 1200.0
+    notes: list[str] = []
+    loop(
+        run,
+        more,
+        Budget(seconds=1201.0),
+        tmp_path,
+        clock=lambda: run.now,
+        progress=lambda done, total, note="": notes.append(note),
+    )
+    assert "10 more minutes: about +0.000" in notes[0]
+
+
+def test_other_faces_begin_a_new_curve(tmp_path) -> None:
+    run = Flat(0.1)
+    facts = loop(run, facts_of("swift"), Budget(seconds=900.0), tmp_path, clock=lambda: run.now)
+    renewed = replace(facts, curve_start=len(facts.history))
+    after = loop(run, renewed, Budget(seconds=1000.0), tmp_path, early_stop=True, clock=lambda: run.now)
+    assert after.curve[0]["iteration"] == facts.iteration  # scored anew, although nothing was trained in between
+    assert after.seconds >= 1000.0
+
+
+def test_saving_takes_less_than_a_hundredth(tmp_path, monkeypatch) -> None:
+    for cost in (0.1, 0.6, 5.0, 20.0):
+        run, spent = TimedRun(0.01), []
+
+        def costly(*_args: object, run=run, cost=cost, spent=spent) -> None:
+            run.now += cost
+            spent.append(cost)
+
+        monkeypatch.setattr(module, "save", costly)
+        loop(run, facts_of("swift"), Budget(seconds=6000.0), tmp_path, clock=lambda run=run: run.now)
+        assert sum(spent[1:-1]) <= 0.01 * 6000.0  # beside the first, whose cost nobody knows, and the last
+        if cost <= 0.6:
+            assert len(spent) >= 95  # a kill loses a minute at most

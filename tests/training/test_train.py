@@ -1,9 +1,6 @@
 """``train`` itself, on a small project: gate, screens, resume, refusals, and a kill at any moment."""
 
-import signal
-import subprocess
-import sys
-import time
+import importlib.util
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
@@ -31,7 +28,16 @@ from countenance.faceset.records import Moment, NewFace
 from countenance.faceset.store import FaceSet
 from countenance.perception.identity import EMBEDDER_ID
 from countenance.project import Project
-from countenance.training.checkpoint import CHECKPOINT, PREVIOUS, CheckpointFacts, load, read_facts
+from countenance.training.checkpoint import (
+    BEST,
+    CHECKPOINT,
+    PREVIOUS,
+    CheckpointFacts,
+    load,
+    read_facts,
+    save,
+    save_best,
+)
 from countenance.training.model import ClassicModel
 from countenance.training.presets import PRESETS
 from countenance.training.swapper import ClassicSwapper, load_swapper
@@ -189,6 +195,89 @@ def test_the_classic_swapper_paints_the_middle_and_shows_no_edge() -> None:
         ClassicSwapper(facts, {}, torch.device("cpu"))
 
 
+def _moved(story: Story, **changes: object) -> Path:
+    """The best weights, as they would be if they came from elsewhere."""
+    best = load(story.folder / BEST)
+    return save_best(story.folder, replace(best.facts, **changes), best.tensors)
+
+
+def test_conversion_uses_the_best_weights_or_else_the_last(story: Story) -> None:
+    report = story.train(iterations=1)
+    assert (report.best_iteration, report.stopped, report.forecast) == (1, "iterations", None)
+    assert (report.rollbacks, report.warnings) == ((), ())
+    kept = (story.folder / BEST).read_bytes()
+    assert len(kept) < 0.5 * (story.folder / CHECKPOINT).stat().st_size
+    story.train(iterations=3)
+    (story.folder / BEST).write_bytes(kept)  # as if the two iterations had made it worse
+    assert load_swapper(story.project, "vera", "ivan", device="cpu").facts.iteration == 1
+    (story.folder / BEST).unlink()
+    assert load_swapper(story.project, "vera", "ivan", device="cpu").facts.iteration == 3
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"record_sha256": "00" * 32}, {"record_id": "other"}, {"seed": 99}, {"performer": "oleg"}, {"lender": "anna"}],
+)
+def test_transplanted_best_weights_are_refused(story: Story, changes) -> None:
+    story.train(iterations=1)
+    _moved(story, **changes)
+    with pytest.raises(CheckpointError, match="checkpoint beside them"):
+        load_swapper(story.project, "vera", "ivan", device="cpu")
+    with pytest.raises(CheckpointError, match="checkpoint beside them"):
+        story.train(iterations=2)
+    assert read_facts(story.folder / CHECKPOINT).iteration == 1
+
+
+def test_edited_best_weights_are_refused(story: Story) -> None:
+    story.train(iterations=1)
+    data = bytearray((story.folder / BEST).read_bytes())
+    data[-100] ^= 1
+    (story.folder / BEST).write_bytes(data)
+    with pytest.raises(CheckpointError, match="changed after it was written"):
+        load_swapper(story.project, "vera", "ivan", device="cpu")
+
+
+def test_a_model_on_its_plateau_has_nothing_to_do_until_it_is_told_or_has_new_faces(story: Story) -> None:
+    story.train(iterations=1)
+    stored = load(story.folder / CHECKPOINT)
+    flat = tuple(
+        {"iteration": at * 500.0, "seconds": at * 60.0, "samples": 1.0, "held_out_ssim": 0.9} for at in range(20)
+    )
+    save(story.folder, replace(stored.facts, history=flat, iteration=9500, seconds=1140.0), stored.tensors)
+    idle = story.train(iterations=None, minutes=60)
+    assert (idle.trained_seconds, idle.stopped) == (0.0, "plateau")
+    assert idle.forecast is not None
+    assert idle.forecast.gain == 0.0
+    told = story.train(iterations=None, minutes=19.001, early_stop=False)
+    assert told.trained_seconds > 0.0
+    assert told.stopped == "minutes"
+    counted = story.train(iterations=told.iteration + 1)  # who counts iterations gets them
+    assert counted.stopped == "iterations"
+    save(
+        story.folder,
+        replace(stored.facts, history=flat, iteration=9500, seconds=1140.0, faces_sha256=("x", "y")),
+        stored.tensors,
+    )
+    anew = story.train(iterations=None, minutes=19.001)
+    assert anew.trained_seconds > 0.0
+
+
+def test_a_report_tells_what_to_know(story: Story) -> None:
+    story.train(iterations=1)
+    stored = load(story.folder / CHECKPOINT)
+    common = {"samples": 1.0, "held_out_ssim": 0.9}
+    rows = (
+        common | {"iteration": 0.0, "seconds": 0.0, "trained_ssim": 0.9},
+        common | {"iteration": 1.0, "seconds": 60.0, "trained_ssim": 0.95, "held_out_ssim": 0.88},
+    )
+    event = {"iteration": 5, "back_to": 1, "seconds": 3.0, "reason": "the loss is 9 times what it was"}
+    save(story.folder, replace(stored.facts, history=rows, rollbacks=(event,)), stored.tensors)
+    report = story.train(iterations=1)
+    assert report.rollbacks == (event,)
+    assert "faces of vera" in report.warnings[0]
+    assert "broke down 1 time (the loss is 9 times" in report.warnings[1]
+
+
 def test_without_a_record_nothing_is_trained(story: Story) -> None:
     story.project.consent_path("vera").unlink()
     with pytest.raises(ConsentError, match="no consent record"):
@@ -275,56 +364,16 @@ def test_too_few_faces_no_person_no_model_and_a_silly_budget_are_said(story: Sto
         story.train(minutes=-1.0)
 
 
-_CHILD = """
-import sys
-from pathlib import Path
-import torch
-from countenance.training import loop as module
-from countenance.training.checkpoint import CHECKPOINT, CheckpointFacts, load
-from countenance.training.runs import Step
-from countenance.training.scores import HeldOut
-
-module._SAVE_SECONDS, module._SAVE_SHARE = 0.0, 1e9
-torch.set_num_threads(1)
-
-
-class Run:
-    weight = torch.zeros(500_000)
-
-    def step(self, iteration):
-        self.weight += 1
-        return Step(1, 0.5)
-
-    def score(self):
-        return HeldOut(0.5, 0.5, 0.5, 0.5, 0.5)
-
-    def tensors(self):
-        return {"weight": self.weight}
-
-
-folder = Path(sys.argv[1])
-run = Run()
-facts = CheckpointFacts({}, "vera", "ivan", "r", "s", "e", ("a", "b"), 0, 0, 0, 0.0, "cpu", ())
-if (folder / CHECKPOINT).exists():
-    stored = load(folder / CHECKPOINT)
-    facts, run.weight = stored.facts, stored.tensors["weight"]
-    assert float(run.weight[0]) == float(run.weight[-1]) == facts.iteration
-print("going", flush=True)
-module.loop(run, facts, module.Budget(iterations=10**9), folder)
-"""
-
-
-def test_sigkill_at_any_moment_leaves_a_complete_checkpoint(tmp_path: Path) -> None:
-    chance = np.random.default_rng(0)
-    reached = 0
-    for _ in range(5):
-        with subprocess.Popen([sys.executable, "-c", _CHILD, str(tmp_path)], stdout=subprocess.PIPE) as child:
-            assert child.stdout is not None
-            assert child.stdout.readline() == b"going\n"
-            time.sleep(float(chance.uniform(0.1, 0.6)))
-            child.send_signal(signal.SIGKILL)
-        if (tmp_path / CHECKPOINT).exists():
-            stored = load(tmp_path / CHECKPOINT)
-            assert float(stored.tensors["weight"][0]) == stored.facts.iteration >= reached
-            reached = stored.facts.iteration
-    assert reached > 0
+def test_sigkill_at_any_moment_leaves_the_bits_of_a_run_that_nobody_killed() -> None:
+    """A sample of ``bench/kills.py``: a small network saved at every iteration, so that many kills fall into a save."""
+    spec = importlib.util.spec_from_file_location("kills", Path(__file__).parents[2] / "bench" / "kills.py")
+    assert spec is not None
+    assert spec.loader is not None
+    bench = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(bench)
+    rows = bench.kills(3, "swift", tiny=True, save_seconds=0.0, within=(0.3, 1.5), seed=1)
+    assert all(row["same_bits"] for row in rows)
+    reached = [row["checkpoint"] or 0 for row in rows]
+    assert reached == sorted(reached)
+    assert reached[-1] > 0
+    assert all(row["lost_iterations"] <= 2 for row in rows)

@@ -62,7 +62,8 @@ def extract(
 @project_option
 @json_option
 def faces(person: str, sheet: Path | None, open_project: Callable[[], Project], as_json: bool) -> None:
-    """Say what is in a person's face set: how many faces, which were rejected and why; draw a contact sheet.
+    """Say what is in a person's face set: how many faces, which were rejected and why, and what a lender's set should
+    have besides; draw a contact sheet.
 
     \b
     Examples:
@@ -80,6 +81,7 @@ def faces(person: str, sheet: Path | None, open_project: Callable[[], Project], 
         f"  {source.name}: {source.next_frame} frames, {source.frames_without_face} without a face"
         for source in result.sources
     ]
+    lines += result.notes
     lines.append(f"Contact sheet: {result.sheet}")
     answer({"faces": result}, "\n".join(lines), as_json=as_json)
 

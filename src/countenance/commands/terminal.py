@@ -38,6 +38,7 @@ __all__ = [
 ]
 
 _QUIET_SECONDS = 10.0  # between two lines of progress where stderr is no terminal
+_CALM_SECONDS = 5.0  # between two lines of progress on a terminal, where lines were asked for
 
 
 class InterruptedWork(click.ClickException):
@@ -133,13 +134,15 @@ def plain(value: Any) -> Any:
 
 
 @contextmanager
-def progress_bar(name: str) -> Iterator[Progress]:
+def progress_bar(name: str, *, lines: bool = False, left: str = "about") -> Iterator[Progress]:
     """A bar with an ETA on stderr; where that is no terminal, a line now and then.
 
     Args:
         name: what is being done, a word or two.
+        lines: print lines on a terminal as well: of long work one wants to see what was a minute ago.
+        left: the word before the time that is left, in lines.
     """
-    bar = _Bar(name)
+    bar = _Bar(name, lines=lines, left=left)
     try:
         yield bar
     finally:
@@ -149,13 +152,14 @@ def progress_bar(name: str) -> Iterator[Progress]:
 class _Bar:
     """Turns calls of a :class:`Progress` into tqdm's bar; work that starts anew gets a new one."""
 
-    def __init__(self, name: str) -> None:
-        self._name = name
+    def __init__(self, name: str, *, lines: bool = False, left: str = "about") -> None:
+        self._name, self._left = name, left
         self._bar: Any = None
         self._total: float | None = None
         self._first = self._last = 0.0
         self._began = self._said = time.monotonic()
-        self._terminal = sys.stderr.isatty()
+        self._terminal = sys.stderr.isatty() and not lines
+        self._pause = _CALM_SECONDS if sys.stderr.isatty() else _QUIET_SECONDS
 
     def __call__(self, done: float, total: float | None, note: str = "") -> None:
         anew = self._bar is None or total != self._total or done < self._last
@@ -165,7 +169,7 @@ class _Bar:
         if self._terminal:
             self._bar.set_postfix_str(note, refresh=False)
             self._bar.update(done - self._bar.n)
-        elif time.monotonic() - self._said >= _QUIET_SECONDS:
+        elif time.monotonic() - self._said >= self._pause:
             self._said = time.monotonic()
             click.echo(self._line(done, total, note), err=True)
 
@@ -195,7 +199,7 @@ class _Bar:
         elapsed = time.monotonic() - self._began
         rate = (done - self._first) / elapsed if elapsed > 0.0 and done > self._first else 0.0
         share = f" {100.0 * done / total:.0f} %" if total else f" {done:.0f}"
-        left = f", about {tqdm.format_interval((total - done) / rate)} left" if total and rate else ""
+        left = f", {self._left} {tqdm.format_interval((total - done) / rate)} left" if total and rate else ""
         return f"{self._name}:{share} after {tqdm.format_interval(elapsed)}{left}" + (f" ({note})" if note else "")
 
     def close(self) -> None:

@@ -2,16 +2,20 @@
 
 ``checkpoint.safetensors`` is the newest, ``previous.safetensors`` the one before. A file is written beside its name,
 synced and renamed; the newest becomes the previous by a hard link before it is replaced, so that at no moment is there
-no complete one.
+no complete one. ``best.safetensors`` holds, in the same format, the part that conversion needs of the weights with the
+best held-out score (see :mod:`countenance.training.best`).
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
 import shutil
 import struct
+import time
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -26,13 +30,28 @@ if TYPE_CHECKING:
 
     from torch import Tensor, nn
 
-__all__ = ["CHECKPOINT", "PREVIOUS", "Checkpoint", "CheckpointFacts", "load", "load_weights", "read_facts", "save"]
+__all__ = [
+    "BEST",
+    "CHECKPOINT",
+    "PREVIOUS",
+    "Checkpoint",
+    "CheckpointFacts",
+    "digest_of",
+    "load",
+    "load_weights",
+    "read_facts",
+    "save",
+    "save_best",
+    "sweep",
+]
 
+BEST = "best.safetensors"
 CHECKPOINT = "checkpoint.safetensors"
 PREVIOUS = "previous.safetensors"
 
 _KEY = "countenance"
 _VERSION = 1
+_STALE_SECONDS = 3600.0  # no save takes so long, and another process may be saving
 _MAX_HEADER = 16 * 1024 * 1024
 _MAX_FACTS = 4 * 1024 * 1024
 
@@ -56,6 +75,10 @@ class CheckpointFacts:
         device: where it was trained last.
         history: rows of iteration, seconds, samples, loss and scores; older files lack some of the scores.
         tensors_sha256: of all tensors' bytes, in the order of their names.
+        learning_rate_factor: of the recipe's learning rate, in (0, 1]; halved each time that training broke down.
+        rollbacks: what happened then: ``iteration`` where it broke, ``back_to``, ``seconds``, ``reason`` in words.
+        curve_start: first row of the history that was measured on these face sets. These three are newer than the
+            format, and files without them mean their defaults.
     """
 
     preset: dict[str, Any]
@@ -72,6 +95,14 @@ class CheckpointFacts:
     device: str
     history: tuple[dict[str, float], ...]
     tensors_sha256: str = ""
+    learning_rate_factor: float = 1.0
+    rollbacks: tuple[dict[str, Any], ...] = ()
+    curve_start: int = 0
+
+    @property
+    def curve(self) -> tuple[dict[str, float], ...]:
+        """The rows of the history that can be compared with one another."""
+        return self.history[self.curve_start :]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -82,8 +113,8 @@ class Checkpoint:
     tensors: dict[str, Tensor]
 
 
-def _digest(tensors: Mapping[str, Tensor]) -> str:
-    """SHA-256 over names, shapes and bytes, in the order of the names."""
+def digest_of(tensors: Mapping[str, Tensor]) -> str:
+    """SHA-256 over names, shapes and bytes of tensors on the CPU, in the order of the names."""
     digest = hashlib.sha256()
     for name in sorted(tensors):
         tensor = tensors[name]
@@ -103,6 +134,28 @@ def save(folder: Path, facts: CheckpointFacts, tensors: Mapping[str, Tensor]) ->
     Raises:
         OutputError: disk full or no permission; the checkpoints that were there are untouched.
     """
+    path = folder / CHECKPOINT
+    _write(path, facts, tensors, previous=folder / PREVIOUS)
+    return path
+
+
+def save_best(folder: Path, facts: CheckpointFacts, tensors: Mapping[str, Tensor]) -> Path:
+    """Write the best weights, complete or not at all, in the place of the best before.
+
+    Args:
+        folder: the model's folder; it is made if need be.
+        facts: as they were when these weights were scored.
+        tensors: what conversion needs, see :func:`countenance.training.best.painted_from`.
+
+    Raises:
+        OutputError: disk full or no permission; the best file that was there is untouched.
+    """
+    path = folder / BEST
+    _write(path, facts, tensors)
+    return path
+
+
+def _write(path: Path, facts: CheckpointFacts, tensors: Mapping[str, Tensor], *, previous: Path | None = None) -> None:
     from safetensors.torch import save_file
 
     # Plain contiguous copies: two names must not share memory, and channels-last is a matter of the run, not the file.
@@ -110,15 +163,21 @@ def save(folder: Path, facts: CheckpointFacts, tensors: Mapping[str, Tensor]) ->
         name: tensor.detach().to("cpu", copy=True).contiguous(memory_format=torch.contiguous_format)
         for name, tensor in tensors.items()
     }
-    described = {**_facts_json(facts), "tensors_sha256": _digest(plain), "version": _VERSION}
+    described = {**_facts_json(facts), "tensors_sha256": digest_of(plain), "version": _VERSION}
     text = json.dumps(described, separators=(",", ":"), allow_nan=False)
-    path = folder / CHECKPOINT
     with replacing(path) as temporary:
-        folder.mkdir(parents=True, exist_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
         save_file(plain, temporary, metadata={_KEY: text})
-        if path.exists():
-            _keep(path, folder / PREVIOUS)
-    return path
+        if previous is not None and path.exists():
+            _keep(path, previous)
+
+
+def sweep(folder: Path) -> None:
+    """Remove what saves that were killed left behind in a model's folder, once it is an hour old."""
+    for path in folder.glob(".*.part.safetensors"):
+        with suppress(OSError):
+            if time.time() - path.stat().st_mtime > _STALE_SECONDS:
+                path.unlink()
 
 
 def _facts_json(facts: CheckpointFacts) -> dict[str, Any]:
@@ -137,6 +196,11 @@ def _keep(path: Path, previous: Path) -> None:
 
 
 def _damaged(path: Path, why: str) -> CheckpointError:
+    if path.name == BEST:
+        return CheckpointError(
+            f"The best weights {path} cannot be used: {why}. "
+            f"Delete that file, and the weights in {CHECKPOINT} beside it are used."
+        )
     return CheckpointError(
         f"The checkpoint {path} cannot be used: {why}. "
         f"If {PREVIOUS} lies beside it, rename that to {CHECKPOINT}; otherwise delete the folder and train again."
@@ -165,11 +229,30 @@ def read_facts(path: Path) -> CheckpointFacts:
             raise _damaged(path, f"it is of version {version!r}, and this program reads version {_VERSION}")
         facts["faces_sha256"] = tuple(facts["faces_sha256"])
         facts["history"] = tuple(facts["history"])
-        return CheckpointFacts(**facts)
+        facts["rollbacks"] = tuple(facts.get("rollbacks", ()))
+        return _checked(CheckpointFacts(**facts))
     except OSError as error:
         raise _damaged(path, error.strerror or str(error)) from error
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise _damaged(path, "its description is not what this program writes") from error
+
+
+def _checked(facts: CheckpointFacts) -> CheckpointFacts:
+    """The same facts: what is reckoned with are numbers.
+
+    Raises:
+        ValueError, TypeError, KeyError, AttributeError: it is not.
+    """
+    if not 0.0 < facts.learning_rate_factor <= 1.0 or type(facts.curve_start) is not int or facts.curve_start < 0:
+        raise ValueError
+    rows = [[row["iteration"], row["seconds"], *row.values()] for row in facts.history]
+    events = [[event["iteration"], event["back_to"], event["seconds"]] for event in facts.rollbacks]
+    reasons = [event["reason"] for event in facts.rollbacks]
+    if not all(math.isfinite(value) for values in rows + events for value in values):
+        raise ValueError
+    if not all(isinstance(reason, str) for reason in reasons):
+        raise TypeError
+    return facts
 
 
 def load(path: Path) -> Checkpoint:
@@ -186,7 +269,7 @@ def load(path: Path) -> Checkpoint:
         tensors: dict[str, Tensor] = load_file(path, device="cpu")
     except (SafetensorError, OSError, ValueError, KeyError) as error:
         raise _damaged(path, "it is truncated or damaged") from error
-    if _digest(tensors) != facts.tensors_sha256:
+    if digest_of(tensors) != facts.tensors_sha256:
         raise _damaged(path, "its weights were changed after it was written")
     return Checkpoint(facts, tensors)
 

@@ -20,6 +20,7 @@ from countenance.training.guided import finish
 from countenance.training.mesh import frontalise
 from countenance.training.model import PEOPLE, low_pass
 from countenance.training.reference import Gallery, Geometry, describe, fitted_shape_cm, transfer, want
+from countenance.training.shading import light_gain, shading_of, without_light
 from countenance.types import FaceLandmarks, Mask, SwappedFace
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from countenance.training.prepare import PersonFaces
     from countenance.types import AlignedFace, Float32, Float64, UInt8
 
-__all__ = ["ClassicDrawn", "ClassicPainter", "GuidedDrawn", "GuidedPainter"]
+__all__ = ["ClassicDrawn", "ClassicPainter", "GuidedDrawn", "GuidedPainter", "Look"]
 
 _CLASSIC_SIDE = CLASSIC_WINDOW.stop - CLASSIC_WINDOW.start
 
@@ -112,13 +113,23 @@ class GuidedDrawn(NamedTuple):
     face: Tensor
 
 
+class Look(NamedTuple):
+    """What a person's mean face is like, without expression, pose and light of the moment.
+
+    ``shape_cm`` float64 ``(478, 3)``, see :func:`countenance.training.reference.mean_shape_cm`; ``texture`` float32
+    ``(GRID, GRID, 3)``, see :func:`countenance.training.shading.mean_texture`.
+    """
+
+    shape_cm: Float64
+    texture: Float32
+
+
 class GuidedPainter:
     """Retrieve the lender's most similar crops, warp them to the performer's expression, paint the rest.
 
     Args:
         lender: the lender's faces, 256 × 256; all of them are the gallery.
-        lender_mean_cm: float64 ``(478, 3)``, see :func:`countenance.training.reference.mean_shape_cm`.
-        performer_mean_cm: the performer's.
+        looks: what a mean face of each is like, see :class:`Look`.
         input_size: side of the encoder's input in pixels (s).
         device: where the model is.
     """
@@ -126,26 +137,31 @@ class GuidedPainter:
     def __init__(
         self,
         lender: PersonFaces,
-        lender_mean_cm: Float64,
-        performer_mean_cm: Float64,
+        looks: Sequence[Look],
         *,
         input_size: int,
         device: torch.device,
     ) -> None:
         self._device, self._input_size = device, input_size
-        self._performer_mean = performer_mean_cm
-        self._shape = fitted_shape_cm(lender_mean_cm, performer_mean_cm)
-        self._gallery = Gallery.build(lender.rgb, lender.points_xy, lender.depth, lender.moment)
+        lender_look, self._performer = looks
+        self._shape = fitted_shape_cm(lender_look.shape_cm, self._performer.shape_cm)
+        neutral = without_light(lender, lender_look.texture)
+        self._gallery = Gallery.build(neutral, lender.points_xy, lender.depth, lender.moment)
 
     def _draw(self, face: AlignedFace) -> tuple[UInt8, UInt8, UInt8, Geometry]:
         """Reference, the performer's picture moved to the wanted geometry (for its light), inside, and geometry."""
         landmarks = face.landmarks
         seen = frontalise(landmarks.points_xy, landmarks.depth)
-        geometry = transfer(seen, self._performer_mean, self._shape)
+        geometry = transfer(seen, self._performer.shape_cm, self._shape)
         wanted = want(geometry, CROP_SIZE, CROP_SIZE // 2)
-        distances = self._gallery.distances(*describe(seen, self._performer_mean))
-        reference = self._gallery.paint(wanted, *distances)
+        neutral = self._gallery.paint(wanted, *self._gallery.distances(*describe(seen, self._performer.shape_cm)))
         moved = wanted.raster.warp(face.rgb, landmarks.points_xy)
+        shading = shading_of(face.rgb, landmarks.points_xy, self._performer.texture)
+        lit = neutral * light_gain(shading, wanted.raster)
+        # The two means are of other lights and skins: one factor a channel brings the whole face to the footage's tone.
+        inside = cv2.resize(wanted.raster.inside, (CROP_SIZE, CROP_SIZE), interpolation=cv2.INTER_LINEAR)[..., None]
+        lit *= (moved * inside).sum((0, 1)) / np.maximum((lit * inside).sum((0, 1)), 1.0)
+        reference = np.clip(np.round(lit), 0, 255).astype(np.uint8)
         return reference, moved, (wanted.raster.inside * 255.0).astype(np.uint8), geometry
 
     @torch.no_grad()

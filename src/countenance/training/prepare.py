@@ -14,6 +14,7 @@ from torch import Tensor
 from countenance.geometry import resize_matrix
 from countenance.training.mesh import frontalise
 from countenance.training.reference import Gallery, Geometry, describe, want
+from countenance.training.shading import NEUTRAL_SCALE, light_gain, shading_of, without_light
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -162,20 +163,23 @@ def shrink(faces: PersonFaces, size: int) -> PersonFaces:
     return PersonFaces(rgb.astype(np.uint8), points, depth, faces.person_mask, faces.moment)
 
 
-def _one(faces: PersonFaces, gallery: Gallery, row: int) -> tuple[list[UInt8], UInt8, UInt8, UInt8]:
-    """References, face, mask and weight of one target."""
+def _one(faces: PersonFaces, gallery: Gallery, texture: Float32, row: int) -> tuple[list[UInt8], UInt8, UInt8, UInt8]:
+    """References in the target's own light, face, mask and weight of one target."""
     size = faces.rgb.shape[1]
     seen = Geometry(faces.points_xy[row], faces.depth[row])
     wanted = want(seen, size, size)
     by_eyes, by_mouth = gallery.distances(*describe(frontalise(*seen), gallery.mean_cm))
     same = gallery.moment[:, 0] == faces.moment[row, 0]
     apart = np.abs(gallery.moment[:, 1] - faces.moment[row, 1])
+    shading = shading_of(faces.rgb[row], faces.points_xy[row], texture)
+    gain = light_gain(shading, wanted.raster) / np.float32(NEUTRAL_SCALE)
     references = []
     for minimum in _MIN_APART_FRAMES:
         near = same & (apart < minimum)
         if near.all():  # a very short clip: anything but the face itself
             near = same & (apart == 0)
-        references.append(gallery.paint(wanted, np.where(near, np.inf, by_eyes), np.where(near, np.inf, by_mouth)))
+        neutral = gallery.paint(wanted, np.where(near, np.inf, by_eyes), np.where(near, np.inf, by_mouth))
+        references.append(np.clip(np.round(neutral * gain), 0, 255).astype(np.uint8))
     face = np.round(wanted.raster.inside * 255.0).astype(np.uint8)
     person = cv2.resize(faces.person_mask[row], (size, size), interpolation=cv2.INTER_LINEAR)
     return references, face, np.minimum(face, person).astype(np.uint8), _weights(faces.points_xy[row], face)
@@ -186,6 +190,7 @@ def prepare_guided(
     rows: Sequence[int] | NDArray[np.intp],
     *,
     gallery_rows: NDArray[np.intp],
+    texture: Float32,
     size: int,
     progress: Progress | None = None,
     note: str = "",
@@ -196,18 +201,20 @@ def prepare_guided(
         faces: all faces of the person.
         rows: which of them to prepare as targets.
         gallery_rows: which of them references may come from; a held-out face among them would be trained on after all.
+        texture: the person's mean texture, of those faces as well.
         size: side of the crops in pixels (S).
         progress: called per face.
         note: passed on to ``progress``.
     """
     small = shrink(faces, size)
     usable = small.take(gallery_rows)
-    gallery = Gallery.build(usable.rgb, usable.points_xy, usable.depth, usable.moment)
+    neutral = without_light(usable, texture)
+    gallery = Gallery.build(neutral, usable.points_xy, usable.depth, usable.moment)
     count = len(rows)
     reference = torch.empty((count, len(_MIN_APART_FRAMES), 3, size, size), dtype=torch.uint8)
     planes = torch.empty((3, count, 1, size, size), dtype=torch.uint8)
     with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
-        for number, (pictures, *flat) in enumerate(pool.map(lambda row: _one(small, gallery, int(row)), rows)):
+        for number, (pictures, *flat) in enumerate(pool.map(lambda row: _one(small, gallery, texture, int(row)), rows)):
             reference[number] = torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2)
             planes[:, number, 0] = torch.from_numpy(np.stack(flat))
             if progress is not None:

@@ -28,6 +28,7 @@ class Preset:
         ema_decay: of the averaged weights that conversion uses; 0 means that the last weights are used.
         widths: channels of the guided decoder from 1/2 to 1/16 of ``base_size``.
         latent_channels: channels of the 8 × 8 latent of the guided encoder.
+        version: of what the network is given and asked for; a checkpoint of another one cannot be continued.
     """
 
     name: str
@@ -42,6 +43,7 @@ class Preset:
     ema_decay: float = 0.0
     widths: tuple[int, ...] = ()
     latent_channels: int = 0
+    version: int = 1
 
     def to_json(self) -> dict[str, Any]:
         """The recipe as JSON values; a checkpoint carries it and refuses to resume under another."""
@@ -72,6 +74,7 @@ PRESETS: dict[str, Preset] = {
         ema_decay=0.995,
         widths=(32, 64, 96, 128),
         latent_channels=32,
+        version=2,  # references in the wanted light
     ),
 }
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import numpy as np
 import torch
@@ -16,14 +16,15 @@ from countenance.training.checkpoint import load_weights
 from countenance.training.guided import guided_batch, guided_step, held_out_score
 from countenance.training.losses import ssim_map
 from countenance.training.model import PEOPLE, ClassicModel, GuidedModel
-from countenance.training.painting import ClassicPainter, GuidedPainter
+from countenance.training.painting import ClassicDrawn, ClassicPainter, GuidedDrawn, GuidedPainter, Look
 from countenance.training.prepare import evenly, prepare_guided, split
 from countenance.training.reference import mean_shape_cm
 from countenance.training.scores import NOBODY, HeldOut, cross_identity
+from countenance.training.shading import mean_texture
 from countenance.types import BLENDSHAPES, AlignedFace, FaceLandmarks
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
     from torch import nn
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
     from countenance.training.prepare import GuidedFaces, PersonFaces
     from countenance.training.presets import Preset
     from countenance.training.scores import CrossIdentity, Identity
-    from countenance.types import UInt8
+    from countenance.types import SwappedFace, UInt8
 
 __all__ = ["ClassicRun", "GuidedRun", "Run", "Step", "make_run"]
 
@@ -56,12 +57,22 @@ class Run(Protocol):
         """How good the model is on faces that it is not trained on; the run goes on as if it had not been asked."""
         ...
 
+    def preview(self) -> list[tuple[UInt8, UInt8]]:
+        """Some held-out faces of the performer, each with its swap laid in, uint8 ``(256, 256, 3)``; the run goes on
+        as if it had not been asked. Unmarked: whoever writes them marks them. Empty when there is nothing to show.
+        """
+        ...
+
     def tensors(self) -> dict[str, Tensor]:
         """Everything that a checkpoint must hold to go on exactly."""
         ...
 
     def restore(self, tensors: Mapping[str, Tensor]) -> None:
         """Take over a checkpoint's tensors."""
+        ...
+
+    def slow(self, factor: float) -> None:
+        """Learn at this share of the recipe's learning rate from now on."""
         ...
 
 
@@ -80,6 +91,11 @@ def _restore_optimiser(prefix: str, optimiser: Optimizer, tensors: Mapping[str, 
     optimiser.load_state_dict({"state": slots, "param_groups": optimiser.state_dict()["param_groups"]})
 
 
+def _set_rate(optimiser: Optimizer, rate: float) -> None:
+    for group in optimiser.param_groups:
+        group["lr"] = rate
+
+
 def _named(prefix: str, module: nn.Module) -> dict[str, Tensor]:
     return {f"{prefix}.{name}": tensor for name, tensor in module.state_dict().items()}
 
@@ -95,6 +111,26 @@ def _aligned(faces: PersonFaces, rows: NDArray[np.intp]) -> list[AlignedFace]:
             FaceLandmarks(faces.points_xy[row], faces.depth[row], unknown, 1.0),
         )
         for row in rows
+    ]
+
+
+_PREVIEWED = 6  # of the watched faces
+
+
+def _some(drawn: tuple[Any, ...]) -> Iterator[Any]:
+    """The parts of every so many prepared faces, at most six; tensors share their memory."""
+    step = -(-len(drawn[0]) // _PREVIEWED)
+    return (part[::step] for part in drawn)
+
+
+def _laid(crops: Sequence[UInt8], painted: Sequence[SwappedFace]) -> list[tuple[UInt8, UInt8]]:
+    """Crops beside themselves with the painted faces in them; none of a diverged model, whose masks are not finite."""
+    if not all(np.isfinite(swap.mask.values).all() for swap in painted):
+        return []
+    shares = [swap.mask.values[..., None] for swap in painted]
+    return [
+        (crop, np.round(share * swap.rgb + (1.0 - share) * crop).astype(np.uint8))
+        for crop, swap, share in zip(crops, painted, shares, strict=True)
     ]
 
 
@@ -135,13 +171,18 @@ class ClassicRun:
             person: self._small(faces.rgb[part.watched])
             for person, faces, part in zip(PEOPLE, people, parts, strict=True)
         }
-        known = parts[0].trained[evenly(len(parts[0].trained), len(parts[0].watched))]
-        self.known = self._small(people[0].rgb[known])
+        self.known = {
+            person: self._small(faces.rgb[part.trained[evenly(len(part.trained), len(part.watched))]])
+            for person, faces, part in zip(PEOPLE, people, parts, strict=True)
+        }
         self._cross: Callable[[], CrossIdentity] | None = None
+        self._swaps: Callable[[], list[tuple[UInt8, UInt8]]] | None = None
         crossed = _aligned(people[1], parts[1].watched)
         if identity is not None and crossed:
             painter = ClassicPainter(device)
             drawn = painter.prepare(crossed)
+            shown = ClassicDrawn._make(_some(drawn))
+            self._swaps = lambda: _laid(shown.rgb, painter.paint(self.model, shown))
             self._cross = lambda: cross_identity(drawn.rgb, drawn.landmarks, painter.paint(self.model, drawn), identity)
 
     def _small(self, rgb: UInt8) -> Tensor:
@@ -178,7 +219,12 @@ class ClassicRun:
         """See :class:`countenance.training.scores.HeldOut`."""
         cross = self._cross() if self._cross is not None else NOBODY
         lender, performer = (self._similarity(self.watched[person], person) for person in PEOPLE)
-        return HeldOut(lender, performer, *cross, self._similarity(self.known, PEOPLE[0]))
+        known, performer_known = (self._similarity(self.known[person], person) for person in PEOPLE)
+        return HeldOut(lender, performer, *cross, known, performer_known)
+
+    def preview(self) -> list[tuple[UInt8, UInt8]]:
+        """See :class:`Run`."""
+        return self._swaps() if self._swaps is not None else []
 
     def tensors(self) -> dict[str, Tensor]:
         """Weights and both optimisers."""
@@ -192,6 +238,11 @@ class ClassicRun:
         load_weights("model", self.model, tensors)
         for person, optimiser in self.optimisers.items():
             _restore_optimiser(f"optimiser-{person}", optimiser, tensors)
+
+    def slow(self, factor: float) -> None:
+        """Set the learning rate of both optimisers."""
+        for optimiser in self.optimisers.values():
+            _set_rate(optimiser, self.preset.learning_rate * factor)
 
 
 class GuidedRun:
@@ -219,6 +270,10 @@ class GuidedRun:
             for person, faces in zip(PEOPLE, people, strict=True)
         }
         parts = [split(faces.moment) for faces in people]
+        self.textures = {
+            f"texture.{person}": torch.from_numpy(mean_texture(faces.take(part.trained)))
+            for person, faces, part in zip(PEOPLE, people, parts, strict=True)
+        }
         self.faces: dict[str, GuidedFaces] = {}
         self.watched: dict[str, GuidedFaces] = {}
         for person, faces, part in zip(PEOPLE, people, parts, strict=True):
@@ -226,19 +281,29 @@ class GuidedRun:
                 faces,
                 np.concatenate(part),
                 gallery_rows=part.trained,
+                texture=self.textures[f"texture.{person}"].numpy(),
                 size=preset.base_size,
                 progress=progress,
                 note=f"references of the {person}",
             ).to(device)
             count = len(part.trained)
             self.faces[person], self.watched[person] = prepared.take(slice(count)), prepared.take(slice(count, None))
-        self.known = self.faces[PEOPLE[0]].take(evenly(len(parts[0].trained), len(parts[0].watched)))
+        self.known = {
+            person: self.faces[person].take(evenly(len(part.trained), len(part.watched)))
+            for person, part in zip(PEOPLE, parts, strict=True)
+        }
         self._cross: Callable[[], CrossIdentity] | None = None
+        self._swaps: Callable[[], list[tuple[UInt8, UInt8]]] | None = None
         crossed = _aligned(people[1], parts[1].watched)
         if identity is not None and crossed:
-            means = [self.shapes[f"shape.{person}"].numpy() for person in PEOPLE]
-            painter = GuidedPainter(people[0], *means, input_size=preset.input_size, device=device)
+            looks = [
+                Look(self.shapes[f"shape.{person}"].numpy(), self.textures[f"texture.{person}"].numpy())
+                for person in PEOPLE
+            ]
+            painter = GuidedPainter(people[0], looks, input_size=preset.input_size, device=device)
             drawn = painter.prepare(crossed)
+            shown = GuidedDrawn._make(_some(drawn))
+            self._swaps = lambda: _laid(shown.rgb, painter.paint(self.averaged, shown))
             self._cross = lambda: cross_identity(
                 drawn.rgb, drawn.landmarks, painter.paint(self.averaged, drawn), identity
             )
@@ -274,18 +339,27 @@ class GuidedRun:
         """See :class:`countenance.training.scores.HeldOut`; of the averaged weights, which conversion uses."""
         cross = self._cross() if self._cross is not None else NOBODY
         lender, performer = (held_out_score(self.averaged, self.watched[person], person) for person in PEOPLE)
-        return HeldOut(lender, performer, *cross, held_out_score(self.averaged, self.known, PEOPLE[0]))
+        known, performer_known = (held_out_score(self.averaged, self.known[person], person) for person in PEOPLE)
+        return HeldOut(lender, performer, *cross, known, performer_known)
+
+    def preview(self) -> list[tuple[UInt8, UInt8]]:
+        """See :class:`Run`."""
+        return self._swaps() if self._swaps is not None else []
 
     def tensors(self) -> dict[str, Tensor]:
-        """Weights, averaged weights, the optimiser and both mean shapes."""
-        result = _named("model", self.model) | _named("averaged", self.averaged) | dict(self.shapes)
+        """Weights, averaged weights, the optimiser, both mean shapes and textures."""
+        result = _named("model", self.model) | _named("averaged", self.averaged) | self.shapes | self.textures
         return result | _optimiser_tensors("optimiser", self.optimiser)
 
     def restore(self, tensors: Mapping[str, Tensor]) -> None:
-        """Take over everything but the shapes, which follow from the faces."""
+        """Take over everything but shapes and textures, which follow from the faces."""
         load_weights("model", self.model, tensors)
         load_weights("averaged", self.averaged, tensors)
         _restore_optimiser("optimiser", self.optimiser, tensors)
+
+    def slow(self, factor: float) -> None:
+        """Set the optimiser's learning rate."""
+        _set_rate(self.optimiser, self.preset.learning_rate * factor)
 
 
 def _parameters(module: nn.Module) -> list[Tensor]:

@@ -56,6 +56,7 @@ class HeldOut(NamedTuple):
         identity_margin: that, minus the cosine to the performer's template; above 0 the swap is nearer to the lender.
         train_reconstruction: SSIM of as many of the lender's trained faces; what it is ahead of ``reconstruction``
             and gains on it is memorised.
+        performer_train_reconstruction: the same of the performer's.
     """
 
     reconstruction: float
@@ -63,6 +64,7 @@ class HeldOut(NamedTuple):
     lender_cosine: float
     identity_margin: float
     train_reconstruction: float
+    performer_train_reconstruction: float = math.nan
 
     def row(self) -> dict[str, float]:
         """Its part of a history row, rounded; what is not a number is left out, since JSON has none."""
@@ -72,6 +74,7 @@ class HeldOut(NamedTuple):
             "held_out_lender_cosine": self.lender_cosine,
             "held_out_identity_margin": self.identity_margin,
             "trained_ssim": self.train_reconstruction,
+            "trained_performer_ssim": self.performer_train_reconstruction,
         }
         return {name: round(value, 5) for name, value in named.items() if math.isfinite(value)}
 

@@ -8,10 +8,12 @@ import numpy as np
 import torch
 
 from countenance.errors import CheckpointError, ProjectError
-from countenance.training.checkpoint import CHECKPOINT, load, load_weights
+from countenance.training.best import load_for_conversion
+from countenance.training.checkpoint import CHECKPOINT, load_weights
 from countenance.training.model import PEOPLE, ClassicModel, GuidedModel
-from countenance.training.painting import ClassicPainter, GuidedPainter
+from countenance.training.painting import ClassicPainter, GuidedPainter, Look
 from countenance.training.presets import preset as preset_named
+from countenance.training.shading import GRID
 from countenance.training.train import choose_device, load_faces, person_faces
 
 if TYPE_CHECKING:
@@ -23,7 +25,7 @@ if TYPE_CHECKING:
     from countenance.project import Project
     from countenance.training.checkpoint import CheckpointFacts
     from countenance.training.prepare import PersonFaces
-    from countenance.types import AlignedFace, Float64, SwappedFace
+    from countenance.types import AlignedFace, SwappedFace
 
 __all__ = ["ClassicSwapper", "FaceSwapper", "GuidedSwapper", "load_swapper"]
 
@@ -71,8 +73,8 @@ class GuidedSwapper:
         self._model = GuidedModel(preset_named(str(facts.preset["name"])))
         load_weights("averaged", self._model, tensors)
         self._model.to(device).to(memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
-        means = [_shape(tensors, f"shape.{person}") for person in PEOPLE]
-        self._painter = GuidedPainter(lender, *means, input_size=self._model.input_size, device=device)
+        looks = [_look(tensors, person) for person in PEOPLE]
+        self._painter = GuidedPainter(lender, looks, input_size=self._model.input_size, device=device)
 
     @property
     def facts(self) -> CheckpointFacts:
@@ -84,10 +86,18 @@ class GuidedSwapper:
         return self._painter.paint(self._model, self._painter.prepare(faces)) if faces else []
 
 
-def _shape(tensors: Mapping[str, Tensor], name: str) -> Float64:
-    if name not in tensors or tensors[name].shape != (478, 3):
-        raise CheckpointError(f"The checkpoint has no usable {name!r}. Delete the model's folder and train again.")
-    return np.asarray(tensors[name].numpy(), np.float64)
+def _look(tensors: Mapping[str, Tensor], person: str) -> Look:
+    """A person's mean shape and texture.
+
+    Raises:
+        CheckpointError: the checkpoint has none, or of another form.
+    """
+    shape, texture = tensors.get(f"shape.{person}"), tensors.get(f"texture.{person}")
+    if shape is None or texture is None or shape.shape != (478, 3) or texture.shape != (GRID, GRID, 3):
+        raise CheckpointError(
+            f"The checkpoint has no usable shape and texture of the {person}. Delete its folder and train again."
+        )
+    return Look(np.asarray(shape.numpy(), np.float64), np.asarray(texture.numpy(), np.float32))
 
 
 def load_swapper(
@@ -99,7 +109,7 @@ def load_swapper(
     device: str = "auto",
     lender_faces: FaceArrays | None = None,
 ) -> ClassicSwapper | GuidedSwapper:
-    """The trained model that gives ``lender``'s face to ``performer``.
+    """The trained model that gives ``lender``'s face to ``performer``: its best weights, or else its last.
 
     The caller asks the consent gate first and compares ``facts.record_sha256`` with the permit's.
 
@@ -113,7 +123,7 @@ def load_swapper(
 
     Raises:
         ProjectError: nothing was trained for these two with this preset.
-        CheckpointError: the checkpoint is damaged or of another preset.
+        CheckpointError: the checkpoint or the best weights are damaged, of another preset or of another run.
     """
     recipe = preset_named(preset)
     path = project.model_dir(lender, performer, preset) / CHECKPOINT
@@ -122,7 +132,7 @@ def load_swapper(
             f"There is no {preset} model of {lender!r} for {performer!r}. "
             f"Run: countenance train --lender {lender} --performer {performer} --preset {preset}"
         )
-    checkpoint = load(path)
+    checkpoint = load_for_conversion(path.parent)
     facts = checkpoint.facts
     if facts.preset.get("name") != preset or (facts.lender, facts.performer) != (lender, performer):
         raise CheckpointError(

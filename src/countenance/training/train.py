@@ -5,20 +5,22 @@ from __future__ import annotations
 import hashlib
 import math
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import torch
 
 from countenance.errors import CheckpointError, TrainingError
-from countenance.training.checkpoint import CHECKPOINT, CheckpointFacts, load
+from countenance.training.checkpoint import BEST, CHECKPOINT, CheckpointFacts, load, read_facts
 from countenance.training.loop import Budget, loop
+from countenance.training.plateau import forecast, memorised, plateau_reached
 from countenance.training.prepare import PersonFaces, evenly, spread
 from countenance.training.presets import preset as preset_named
 from countenance.training.runs import make_run
 from countenance.training.scores import Identity, template_of
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from countenance.consent.gate import Permit
@@ -26,10 +28,12 @@ if TYPE_CHECKING:
     from countenance.perception.perceive import Perception
     from countenance.progress import Progress
     from countenance.project import Project
+    from countenance.training.loop import Watch
+    from countenance.training.plateau import Forecast
     from countenance.types import Float32
 
 __all__ = [
-    "DEFAULT_MINUTES",
+    "CAP_MINUTES",
     "MAX_FACES",
     "TrainReport",
     "choose_device",
@@ -39,7 +43,9 @@ __all__ = [
     "train",
 ]
 
-DEFAULT_MINUTES = 8.0
+CAP_MINUTES = {"swift": 120.0, "classic": 24.0 * 60.0}
+"""Where no budget is given, a run that finds no plateau ends here."""
+
 MAX_FACES = 2000
 """Faces of one person that are held in memory; more are thinned evenly over time."""
 
@@ -63,6 +69,12 @@ class TrainReport:
         model_dir: where the checkpoint is.
         preset: its name.
         device: torch's name of the device.
+        stopped: ``minutes``, ``iterations`` or ``plateau``: why it did not go on.
+        best_iteration: of the weights that conversion uses; None where nothing could be scored and it uses the last.
+        best_seconds: training time at that moment.
+        forecast: what ten more minutes are expected to give; None while there are too few scores.
+        rollbacks: each time that training broke down: ``iteration``, ``back_to``, ``seconds``, ``reason``.
+        warnings: sentences for the user.
     """
 
     iteration: int
@@ -74,6 +86,12 @@ class TrainReport:
     model_dir: Path
     preset: str
     device: str
+    stopped: Literal["minutes", "iterations", "plateau"] = "iterations"
+    best_iteration: int | None = None
+    best_seconds: float | None = None
+    forecast: Forecast | None = None
+    rollbacks: tuple[dict[str, Any], ...] = ()
+    warnings: tuple[str, ...] = ()
 
 
 def choose_device(name: str) -> torch.device:
@@ -171,34 +189,39 @@ def train(
     preset: str = "swift",
     minutes: float | None = None,
     iterations: int | None = None,
+    early_stop: bool = True,
     device: str = "auto",
     seed: int = 0,
     progress: Progress | None = None,
     perception: Perception | None = None,
+    watch: Watch | None = None,
 ) -> TrainReport:
     """Train, or go on training, the model that gives ``lender``'s face to ``performer``.
 
-    The budget counts all runs of the model together, so the same command continues after an interruption and does
-    nothing when the budget is used up. Ctrl-C saves before it leaves.
+    Training stops where the held-out faces gain nothing more (see :mod:`countenance.training.plateau`), and at its
+    budget in any case. The budget counts all runs of the model together, so the same command continues after an
+    interruption and does nothing when the model is finished. Ctrl-C saves before it leaves.
 
     Args:
         project: the project folder.
         lender: name of the person whose face is shown; needs a consent record in force.
         performer: name of the person in the footage.
         preset: ``swift`` or ``classic``.
-        minutes: total training time; 8 when neither this nor ``iterations`` is given.
-        iterations: total iterations.
+        minutes: most training time in all; :data:`CAP_MINUTES` when neither this nor ``iterations`` is given.
+        iterations: total iterations; who counts them gets them all, plateau or not.
+        early_stop: False trains until the budget is used up.
         device: ``auto``, ``cpu``, ``cuda`` …
         seed: of weights and distortions.
         progress: called a few times a second.
         perception: injected networks for tests.
+        watch: called with the run and its facts after every score; see :func:`countenance.training.loop.loop`.
 
     Raises:
         ConsentError: the gate refuses; nothing was trained.
         SexualContentError, MinorError: the faces do not pass the screens.
         CheckpointError: the model's checkpoint is damaged or belongs to other people, another preset or record.
         NoFaceError, FaceSetError, ProjectError: the face sets cannot be used.
-        TrainingError: the loss is not finite any more, or the device is not there.
+        TrainingError: training broke down again and again, or the device is not there.
     """
     recipe = preset_named(preset)
     target = choose_device(device)
@@ -206,7 +229,7 @@ def train(
         if limit is not None and not 0 < limit < math.inf:
             raise TrainingError(f"The budget of {limit} {name} is not above zero. Give a positive number.")
     if minutes is None and iterations is None:
-        minutes = DEFAULT_MINUTES
+        minutes = CAP_MINUTES[preset]
     budget = Budget(math.inf if minutes is None else minutes * 60.0, math.inf if iterations is None else iterations)
     faces = load_faces(project, lender), load_faces(project, performer)
     if perception is None:
@@ -237,13 +260,15 @@ def train(
     facts = fresh if stored is None else _continued(fresh, stored.facts, folder)
     if stored is not None:
         _check_ledger(project, stored.facts)
-    if stored is None or not budget.spent(facts):
+    early, notices = early_stop and iterations is None, list[str]()
+    if stored is None or not (budget.spent(facts) or (early and plateau_reached(facts.curve))):
         identity = _identity(embeddings, faces[1], perception)
         run = make_run(recipe, people, device=target, seed=facts.seed, progress=progress, identity=identity)
         if stored is not None:
             run.restore(stored.tensors)
-        facts = loop(run, facts, budget, folder, progress=progress)
+        facts = loop(run, facts, budget, folder, early_stop=early, progress=progress, watch=watch, notices=notices)
         _log(project, facts, permit)
+    best = read_facts(folder / BEST) if (folder / BEST).exists() else None
     return TrainReport(
         iteration=facts.iteration,
         samples_seen=facts.samples_seen,
@@ -254,7 +279,36 @@ def train(
         model_dir=folder,
         preset=preset,
         device=str(target),
+        stopped=_stopped(facts, budget),
+        best_iteration=best.iteration if best else None,
+        best_seconds=best.seconds if best else None,
+        forecast=forecast(facts.curve),
+        rollbacks=facts.rollbacks,
+        warnings=(*notices, *_warnings(facts, lender, performer)),
     )
+
+
+def _stopped(facts: CheckpointFacts, budget: Budget) -> Literal["minutes", "iterations", "plateau"]:
+    if facts.iteration >= budget.iterations:
+        return "iterations"
+    return "minutes" if facts.seconds >= budget.seconds else "plateau"
+
+
+def _warnings(facts: CheckpointFacts, lender: str, performer: str) -> Sequence[str]:
+    """What the user should know of a finished run."""
+    names = {"lender": lender, "performer": performer}
+    found = [
+        f"The faces of {names[side]} that were trained on are learned by heart, while held-out ones get worse: "
+        f"the best weights are kept; more footage of {names[side]} would help, more minutes will not."
+        for side in memorised(facts.curve)
+    ]
+    if facts.rollbacks:
+        count, reasons = len(facts.rollbacks), {str(event["reason"]): None for event in facts.rollbacks}
+        found.append(
+            f"Training broke down {count} {'time' if count == 1 else 'times'} ({'; '.join(reasons)}), "
+            "went back to good weights and went on at a lower learning rate."
+        )
+    return found
 
 
 def _log(project: Project, facts: CheckpointFacts, permit: Permit) -> None:
@@ -288,5 +342,13 @@ def _continued(fresh: CheckpointFacts, old: CheckpointFacts, folder: Path) -> Ch
     elif old.record_sha256 != fresh.record_sha256:
         why = f"was trained under another consent record ({old.record_id})"
     else:
-        return replace(old, faces_sha256=fresh.faces_sha256, device=fresh.device, ledger_entry=fresh.ledger_entry)
+        # Other faces, other held-out ones: their scores begin a new curve.
+        start = old.curve_start if old.faces_sha256 == fresh.faces_sha256 else len(old.history)
+        return replace(
+            old,
+            faces_sha256=fresh.faces_sha256,
+            device=fresh.device,
+            ledger_entry=fresh.ledger_entry,
+            curve_start=start,
+        )
     raise CheckpointError(f"The checkpoint in {folder} {why}. Delete that folder to train anew.")

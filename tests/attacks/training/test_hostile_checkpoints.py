@@ -57,6 +57,8 @@ class _Bomb:
         return (open, ("/tmp/countenance-bomb", "w"))
 
 
+_ROW = {"iteration": 1.0, "seconds": 1.0, "samples": 1.0}
+
 ATTACKS = {
     "empty": lambda data: b"",
     "seven bytes": lambda data: data[:7],
@@ -74,6 +76,18 @@ ATTACKS = {
     "another checksum": lambda data: _with_facts(data, tensors_sha256="00" * 32),
     "a huge description": lambda data: _with_facts(data, device="x" * 5_000_000),
     "history of the wrong kind": lambda data: _with_facts(data, history=3),
+    "history rows of the wrong kind": lambda data: _with_facts(data, history=["iteration"]),
+    "a history row without its time": lambda data: _with_facts(data, history=[{"iteration": 1.0}]),
+    "a score in words": lambda data: _with_facts(data, history=[_ROW | {"held_out_ssim": "0.9"}]),
+    "a score that is no number": lambda data: _with_facts(data, history=[_ROW | {"held_out_ssim": float("nan")}]),
+    "a rollback without a reason": lambda data: _with_facts(data, rollbacks=[_ROW]),
+    "a rollback in a list": lambda data: _with_facts(data, rollbacks=[[1, 2, 3]]),
+    "rollbacks of the wrong kind": lambda data: _with_facts(data, rollbacks=3),
+    "a learning rate that explodes": lambda data: _with_facts(data, learning_rate_factor=1e9),
+    "a learning rate of none": lambda data: _with_facts(data, learning_rate_factor=0.0),
+    "a learning rate in words": lambda data: _with_facts(data, learning_rate_factor="1"),
+    "a curve from nowhere": lambda data: _with_facts(data, curve_start=-1),
+    "a curve of the wrong kind": lambda data: _with_facts(data, curve_start=0.5),
 }
 
 
