@@ -193,8 +193,8 @@ class SaehdModel(nn.Module):
 class AdaBelief:
     """J. Zhuang et al., "AdaBelief optimizer: adapting stepsizes by the belief in observed gradients", 2020.
 
-    Adam whose second moment is of the gradient's *surprise*, its distance from the running mean. ε is their later 1e-16.
-    """
+    Adam whose second moment is of the gradient's *surprise*, its distance from the running mean. ε is their later
+    1e-16."""
 
     betas = (0.9, 0.999)
     epsilon = 1e-16
