@@ -85,6 +85,7 @@ def measured(world: World, stage: Stage, referee: Referee) -> dict[str, Any]:
         "system": stage.system,
         "minutes": stage.minutes,
         "seconds": made.seconds,
+        "wall_seconds": made.wall_seconds,
         "iterations": made.iterations,
         "samples": made.samples,
         "render_seconds": made.render_seconds,

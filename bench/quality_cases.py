@@ -6,6 +6,7 @@ and our reference of the SAEHD family come in where a trained model would.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from importlib.resources import files
@@ -76,7 +77,10 @@ class Paints(Protocol):
 
 @dataclass(frozen=True)
 class Made:
-    """A finished clip and what it cost: training seconds, iterations, samples; None where nothing is trained."""
+    """A finished clip and what it cost: training seconds, iterations, samples; None where nothing is trained.
+
+    ``wall_seconds`` is the last training call's wall time, from the face sets to the saved model.
+    """
 
     clip: Path
     seconds: float | None
@@ -84,6 +88,7 @@ class Made:
     samples: int | None
     history: list[dict[str, float]]
     render_seconds: float | None
+    wall_seconds: float | None = None
 
 
 @dataclass(frozen=True)
@@ -135,8 +140,12 @@ class World:
         assert stage.minutes is not None
         if stage.system.startswith("saehd"):
             return self._reference(out, stage)
-        report = api.train(self.project, LENDER, PERFORMER, preset=stage.system, minutes=stage.minutes)
-        began = api.swap(
+        began = time.monotonic()
+        report = api.train(
+            self.project, LENDER, PERFORMER, preset=stage.system, minutes=stage.minutes, early_stop=False
+        )
+        wall = time.monotonic() - began
+        swap = api.swap(
             self.project,
             self.clip(self.case.footage),
             lender=LENDER,
@@ -146,7 +155,7 @@ class World:
             overwrite=True,
         )
         history = [dict(row) for row in report.history]
-        return Made(out, report.seconds, report.iteration, report.samples_seen, history, began.seconds)
+        return Made(out, report.seconds, report.iteration, report.samples_seen, history, swap.seconds, wall)
 
     def _unswapped(self, system: str, out: Path) -> Made:
         """The floor and the ceiling: marked and encoded like every render, but with nothing replaced."""
