@@ -136,6 +136,20 @@ def main(words: Sequence[str] | None = None) -> None:
     for row in rows_of(arguments.out, arguments, {(row["case"], row["system"], row["minutes"]) for row in rows}):
         rows.append(row)
         write_bytes(part, json.dumps(rows, allow_nan=False).encode())
+    order = {
+        (name, stage.system): number
+        for name in CASES
+        for number, stage in enumerate(
+            stages(CASES[name], arguments.budgets, arguments.second_minutes, arguments.reference_minutes)
+        )
+    }
+    rows.sort(
+        key=lambda row: (
+            list(CASES).index(row["case"]),
+            order.get((row["case"], row["system"]), 99),
+            row["minutes"] or 0.0,
+        )
+    )
     facts = {
         "schema": SCHEMA,
         "made_at": datetime.now(UTC).isoformat(timespec="seconds"),

@@ -22,7 +22,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 from quality_cases import CASES, CLIPS
 
 from countenance.atomic import write_bytes
-from countenance.demo.pictures import Row, contact_sheet, pick_frames, png_bytes
+from countenance.demo.pictures import Row, contact_sheet, jpeg_bytes, pick_frames
 from countenance.evaluation.guide import METRICS, Metric, value_of
 
 ROOT = Path(__file__).parents[1]
@@ -85,7 +85,7 @@ def losses(rows: Rows) -> str:
     """Where the best-trained swift is not the best of what competes, and how far the ceiling is, in words."""
     last = {row["system"]: row for row in rows}  # the longest budget of each
     swift, truth = last["swift"], last["truth"]
-    rivals = [row for name, row in last.items() if name not in ("swift", "footage", "truth")]
+    rivals = [row for name, row in last.items() if name not in ("swift", "footage", "truth") and _shows_lender(row)]
     lost, far = [], []
     for metric in METRICS:
         mine, ceiling = value_of(swift["evaluation"], metric), value_of(truth["evaluation"], metric)
@@ -105,11 +105,19 @@ def losses(rows: Rows) -> str:
         for metric in METRICS
         if metric.part == "truth" and _worse_than_floor(swift, last["footage"], metric)
     ]
-    text = ["Figures in which another system of the table is ahead of swift at its longest budget:", "", *lost, ""]
+    text = [
+        "Figures in which another system that shows the lender (identity top-1 above one half; a clip that still shows"
+    ]
+    text += ["the performer behaves like the performer) is ahead of swift at its longest budget:", "", *lost, ""]
     text.append(f"And from the ceiling, the truth itself through the same encoder and marks: {'; '.join(far)}.")
     if floor:
         text.append(f"Worse than doing nothing: {'; '.join(floor)}.")
     return "\n".join(text)
+
+
+def _shows_lender(row: Mapping[str, Any]) -> bool:
+    identity = row["evaluation"]["identity"]
+    return identity is not None and identity["top1"] > 0.5
 
 
 def _better(theirs: float, mine: float, metric: Metric) -> bool:
@@ -155,15 +163,18 @@ def page(facts: Mapping[str, Any]) -> str:
     made = sorted({f"`{(row['commit'] or 'unknown')[:12]}`" for row in rows})
     days = sorted({row["made_at"][:10] for row in rows})
     training = sum(max(minutes, default=0.0) for minutes in _trained(rows).values())
-    last = by_case["occlusion"][-1]["occluder"]["changed"], by_case["occlusion"][0]["occluder"]["changed"]
+    painted = {row["system"]: row["occluder"]["changed"] for row in by_case["occlusion"]}
     return f"""# How good a swap is
 
 This page is written by `bench/quality_page.py` from `bench/results/quality.json`, one run of `bench/quality.py`.
 
-*Machine: {machine}; commit {" and ".join(made)}, {" and ".join(days)}, {training:.0f} minutes of training in all, peak
-memory {peak / 1024:.1f} GB.*
+*Machine: {machine}.*
 
-The machine is shared, so compare rows of this run, not runs; each row is one training. What each figure means, how it
+*Commit {" and ".join(made)}, {" and ".join(days)}, {training:.0f} minutes of training in all, peak memory of the run
+{peak / 1024:.1f} GB (our reference's).*
+
+Rows were made at the commit that the JSON names for each, all on this machine on one day; it is shared, so compare rows
+of one run, not runs. Each row is one training. What each figure means, how it
 is computed and what fools it: [measuring a swap](evaluate.md).
 
 Nobody here exists: the performers are rendered, so the true picture of every swap is known. All clips went the
@@ -187,13 +198,15 @@ product's own way: gate, conversion, label, watermark, encoder.
 
 *Quality against minutes of training and against faces seen. Lines without points are the anchors.*
 
+The truth's own excess outside the face is the renderer's: footage and truth are two renders, whose noise differs.
+
 ## What it cost
 {cost_table(forward)}
 
 ## The pictures
 Of each system at its longest budget the best and the worst frame by SSIM, beside the truth of that frame.
 
-![best and worst frames](quality/frames.png)
+![best and worst frames](quality/frames.jpg)
 
 ## The other direction: A lends a face to B
 The truth of the first direction is footage of the second: B's face in A's shot, whose true face under A is the first
@@ -212,13 +225,13 @@ there in grey levels. The row of the untouched footage is the encoder's and the 
 {"|---" * (len(other) + 2)}|
 {occluder}
 
-![the occluded case](quality/occlusion.png)
+![the occluded case](quality/occlusion.jpg)
 
 ## Where we lose
 {losses(forward)}
 
-On what is in front of the face swift changes {last[0]:.1f} grey levels, where the untouched footage changes
-{last[1]:.1f}: it paints over glasses and microphone.
+On what is in front of the face swift changes {painted["swift"]:.1f} grey levels, where the untouched footage changes
+{painted["footage"]:.1f}: it paints over glasses and microphone.
 """
 
 
@@ -252,6 +265,10 @@ def curves(rows: Rows) -> bytes:
         axis.set_title(f"{metric.name} ({better})", fontsize=10)
         axis.set_xlabel("minutes of training" if across == "minutes" else "faces seen")
         axis.set_xscale("log")
+        if across == "minutes":
+            ticks = sorted({row["minutes"] for row in rows if row["minutes"] is not None})
+            axis.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
+            axis.set_xticks([], minor=True)
         axis.grid(alpha=0.25, which="both")
     handles, labels = axes.flat[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=len(labels))
@@ -271,7 +288,7 @@ def frames(rows: Rows, out: Path, clips: Path) -> bytes:
         clip = out / row["clip"]
         pictures = [pick_frames(path, [index])[0] for index in (best, worst) for path in (clip, truth)]
         found.append(Row(f"{title(row)}: frames {best} and {worst}", pictures))
-    return png_bytes(contact_sheet(found, ["best frame", "its truth", "worst frame", "its truth"]))
+    return jpeg_bytes(contact_sheet(found, ["best frame", "its truth", "worst frame", "its truth"]))
 
 
 def occluded(rows: Rows, out: Path, clips: Path, count: int = 4) -> bytes:
@@ -281,7 +298,7 @@ def occluded(rows: Rows, out: Path, clips: Path, count: int = 4) -> bytes:
     indexes = [int(index) for index in np.linspace(2, total - 3, count)]
     found = [Row("footage", pick_frames(footage, indexes))]
     found += [Row(title(row), pick_frames(out / row["clip"], indexes)) for row in rows if row["system"] != "footage"]
-    return png_bytes(contact_sheet(found, [f"frame {index}" for index in indexes]))
+    return jpeg_bytes(contact_sheet(found, [f"frame {index}" for index in indexes]))
 
 
 def main() -> None:
@@ -298,8 +315,8 @@ def main() -> None:
     write_bytes(pictures / "curves.png", curves(by_case["forward"]))
     if arguments.out is not None:
         clips = arguments.out / "clips" if facts["frames"] else CLIPS
-        write_bytes(pictures / "frames.png", frames(by_case["forward"], arguments.out, clips))
-        write_bytes(pictures / "occlusion.png", occluded(by_case["occlusion"], arguments.out, clips))
+        write_bytes(pictures / "frames.jpg", frames(by_case["forward"], arguments.out, clips))
+        write_bytes(pictures / "occlusion.jpg", occluded(by_case["occlusion"], arguments.out, clips))
     print(arguments.page)
 
 

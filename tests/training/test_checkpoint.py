@@ -2,6 +2,7 @@ import json
 import os
 import struct
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
@@ -9,6 +10,8 @@ import torch
 from countenance.errors import CheckpointError, OutputError
 from countenance.training import checkpoint as module
 from countenance.training.checkpoint import CHECKPOINT, PREVIOUS, CheckpointFacts, load, read_facts, save, sweep
+from countenance.training.presets import PRESETS
+from countenance.training.train import _continued
 
 FACTS = CheckpointFacts(
     preset={"name": "swift", "widths": [1, 2]},
@@ -102,3 +105,17 @@ def test_what_a_killed_save_left_behind_goes_after_an_hour(tmp_path) -> None:
     os.utime(old, (1.0, 1.0))
     sweep(tmp_path)
     assert sorted(path.name for path in tmp_path.iterdir()) == [new.name, CHECKPOINT]
+
+
+@pytest.mark.parametrize(("name", "goes_on"), [("classic", True), ("swift", False)])
+def test_a_checkpoint_from_before_recipes_had_versions_is_of_the_first(
+    tmp_path: Path, name: str, goes_on: bool
+) -> None:
+    recipe = PRESETS[name].to_json()
+    fresh = replace(FACTS, preset=recipe)
+    old = replace(fresh, preset={key: value for key, value in recipe.items() if key != "version"}, iteration=7)
+    if goes_on:
+        assert _continued(fresh, old, tmp_path).iteration == 7
+    else:
+        with pytest.raises(CheckpointError, match="another recipe"):
+            _continued(fresh, old, tmp_path)

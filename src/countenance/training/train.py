@@ -335,7 +335,7 @@ def _check_ledger(project: Project, facts: CheckpointFacts) -> None:
 
 def _continued(fresh: CheckpointFacts, old: CheckpointFacts, folder: Path) -> CheckpointFacts:
     """The facts to go on from, when the checkpoint belongs to the same work."""
-    if old.preset != fresh.preset:
+    if {"version": 1, **old.preset} != fresh.preset:  # checkpoints from before recipes had versions are of the first
         why = f"was written by another recipe ({old.preset.get('name')!r})"
     elif (old.lender, old.performer) != (fresh.lender, fresh.performer):
         why = f"is of {old.lender!r} for {old.performer!r}"
