@@ -47,17 +47,19 @@ def _row(system: str, minutes: float | None, **figures: float) -> dict[str, Any]
 
 def test_the_losses_name_who_is_ahead_and_what_is_worse_than_nothing() -> None:
     rows = [
-        _row("footage", None, seam=4.0),
-        _row("truth", None, ssim=0.96),
-        _row("mesh paste", None, ssim=0.7, margin=0.9),
-        _row("swift", 1.0, ssim=0.2),
-        _row("swift", 8.0, ssim=0.8, margin=0.3, seam=4.6, jitter_ratio=0.7),
-        _row("classic", 8.0, ssim=0.6, margin=0.1, jitter_ratio=1.1),
+        _row("footage", None, seam=4.0, top1=0.0),
+        _row("truth", None, ssim=0.96, top1=1.0),
+        _row("mesh paste", None, ssim=0.7, margin=0.9, top1=1.0),
+        _row("swift", 1.0, ssim=0.2, top1=1.0),
+        _row("swift", 8.0, ssim=0.8, margin=0.3, seam=4.6, jitter_ratio=0.7, top1=1.0),
+        _row("classic", 8.0, ssim=0.6, margin=0.1, jitter_ratio=1.1, top1=1.0),
+        _row("saehd-df", 4.0, ssim=0.9, jitter_ratio=1.0, top1=0.0),  # still the performer: no rival
     ]
     text = quality_page.losses(rows)
     assert "**Identity margin**: swift 0.300; better: mesh paste (0.900)" in text
     assert "**Jitter, ratio**: swift 0.70; better: classic, 8 min (1.10)" in text
     assert "**SSIM**" not in text
+    assert "our reference" not in text
     assert "SSIM 0.800 against 0.960" in text
     assert "Worse than doing nothing: Seam error" in text
 
