@@ -9,13 +9,10 @@ from __future__ import annotations
 
 import io
 import secrets
-from functools import lru_cache
-from importlib.util import find_spec
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 
 from countenance.atomic import output_error, sync_folder, work_folder, write_bytes
 from countenance.consent.clock import Clock, utc_now
@@ -24,6 +21,7 @@ from countenance.consent.ledger import Ledger
 from countenance.consent.record import parse_record
 from countenance.consent.strict_json import read_bounded
 from countenance.errors import ConsentError
+from countenance.fonts import dejavu
 from countenance.provenance.label import LABEL_TEXT, draw_label, label_plate
 from countenance.provenance.watermark import PAYLOAD_BYTES, Watermarker
 
@@ -241,12 +239,12 @@ def preview_sheet(pairs: Sequence[tuple[UInt8, UInt8]], headings: tuple[str, str
     height = _with_room_for_label(top + _FOOT_GAP, width)
     sheet = _paper(height, width)
     pen = ImageDraw.Draw(sheet)
-    pen.text((margin, 34), headings[0], font=_font("DejaVuSans-Bold.ttf", 23), fill=_INK, anchor="lm")
-    pen.text((margin, 68), headings[1], font=_font("DejaVuSans.ttf", 17), fill=_SOFT, anchor="lm")
+    pen.text((margin, 34), headings[0], font=dejavu("DejaVuSans-Bold.ttf", 23), fill=_INK, anchor="lm")
+    pen.text((margin, 68), headings[1], font=dejavu("DejaVuSans.ttf", 17), fill=_SOFT, anchor="lm")
     beside = columns > 1  # one pair alone has no room beside the title
     place = (width - margin, 68) if beside else (margin, _HEAD - 4)
-    pen.text(place, headings[2], font=_font("DejaVuSans.ttf", 17), fill=_SOFT, anchor="rm" if beside else "lm")
-    small = _font("DejaVuSans.ttf", 13)
+    pen.text(place, headings[2], font=dejavu("DejaVuSans.ttf", 17), fill=_SOFT, anchor="rm" if beside else "lm")
+    small = dejavu("DejaVuSans.ttf", 13)
     for number, pair in enumerate(shown):
         row, column = divmod(number, columns)
         left = margin + column * (pair_width + _BETWEEN)
@@ -271,17 +269,6 @@ def _with_room_for_label(used: int, width: int) -> int:
     while label_plate((height, width)).top < used:
         height += 2
     return height
-
-
-@lru_cache(maxsize=8)
-def _font(name: str, size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
-    """A face of DejaVu, which matplotlib ships (found, not imported), or Pillow's own."""
-    spec = find_spec("matplotlib")
-    if spec is not None and spec.origin is not None:
-        path = Path(spec.origin).parent / "mpl-data" / "fonts" / "ttf" / name
-        if path.is_file():
-            return ImageFont.truetype(str(path), size, layout_engine=ImageFont.Layout.BASIC)
-    return ImageFont.load_default(size)
 
 
 class _Panel(NamedTuple):

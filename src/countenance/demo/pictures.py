@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import io
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 
 from countenance.errors import MediaError
+from countenance.fonts import dejavu
 from countenance.media.read import read_frames
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ def contact_sheet(rows: Sequence[Row], headings: Sequence[str]) -> UInt8:
         _PAPER,
     )
     pen = ImageDraw.Draw(sheet)
-    large, small = _font("DejaVuSans-Bold.ttf", 17), _font("DejaVuSans.ttf", 13)
+    large, small = dejavu("DejaVuSans-Bold.ttf", 17), dejavu("DejaVuSans.ttf", 13)
     top = _MARGIN // 2
     for row in rows:
         pen.text((_MARGIN, top + _HEAD // 2), row.label, font=large, fill=_INK, anchor="lm")
@@ -88,16 +88,6 @@ def contact_sheet(rows: Sequence[Row], headings: Sequence[str]) -> UInt8:
         centre = _MARGIN + column * (width + _GAP) + width // 2
         pen.text((centre, top + _HEAD // 2 - 4), heading, font=small, fill=_SOFT, anchor="mm")
     return np.asarray(sheet, np.uint8)
-
-
-def _font(name: str, size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
-    """A face of DejaVu, which matplotlib ships (found, not imported), or Pillow's own."""
-    spec = find_spec("matplotlib")
-    if spec is not None and spec.origin is not None:
-        path = Path(spec.origin).parent / "mpl-data" / "fonts" / "ttf" / name
-        if path.is_file():
-            return ImageFont.truetype(str(path), size, layout_engine=ImageFont.Layout.BASIC)
-    return ImageFont.load_default(size)
 
 
 def jpeg_bytes(rgb: UInt8, quality: int = 88) -> bytes:

@@ -8,7 +8,6 @@ and it reads alike on snow and at night. Drawn once a frame size, then pasted.
 from __future__ import annotations
 
 from functools import lru_cache
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -16,6 +15,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont, features
 
 from countenance.errors import MarkError
+from countenance.fonts import dejavu_path
 
 if TYPE_CHECKING:
     from countenance.types import UInt8
@@ -139,7 +139,7 @@ def _font_path() -> Path:
     """DejaVu Sans Bold, a free font that matplotlib ships (found, not imported: that takes half a second)."""
     if not features.check("freetype2"):
         raise MarkError("The label cannot be drawn: this Pillow has no FreeType. Reinstall it: pip install -U pillow.")
-    spec = find_spec("matplotlib")
-    if spec is None or spec.origin is None:
+    path = dejavu_path("DejaVuSans-Bold.ttf")
+    if path is None:
         raise MarkError("The label's font comes with matplotlib, which is missing. Reinstall countenance with pip.")
-    return Path(spec.origin).parent / "mpl-data" / "fonts" / "ttf" / "DejaVuSans-Bold.ttf"
+    return path

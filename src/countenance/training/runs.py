@@ -19,7 +19,7 @@ from countenance.training.model import PEOPLE, ClassicModel, GuidedModel
 from countenance.training.painting import ClassicDrawn, ClassicPainter, GuidedDrawn, GuidedPainter, Look
 from countenance.training.prepare import evenly, prepare_guided, split
 from countenance.training.reference import mean_shape_cm
-from countenance.training.scores import NOBODY, HeldOut, cross_identity
+from countenance.training.scores import NOBODY, HeldOut, cross_identity, lay_in
 from countenance.training.shading import mean_texture
 from countenance.types import BLENDSHAPES, AlignedFace, FaceLandmarks
 
@@ -125,13 +125,9 @@ def _some(drawn: tuple[Any, ...]) -> Iterator[Any]:
 
 def _laid(crops: Sequence[UInt8], painted: Sequence[SwappedFace]) -> list[tuple[UInt8, UInt8]]:
     """Crops beside themselves with the painted faces in them; none of a diverged model, whose masks are not finite."""
-    if not all(np.isfinite(swap.mask.values).all() for swap in painted):
-        return []
-    shares = [swap.mask.values[..., None] for swap in painted]
-    return [
-        (crop, np.round(share * swap.rgb + (1.0 - share) * crop).astype(np.uint8))
-        for crop, swap, share in zip(crops, painted, shares, strict=True)
-    ]
+    laid = [(crop, lay_in(crop, swap)) for crop, swap in zip(crops, painted, strict=True)]
+    whole = [(crop, picture) for crop, picture in laid if picture is not None]
+    return whole if len(whole) == len(laid) else []
 
 
 def _channels_first(rgb: np.ndarray) -> Tensor:

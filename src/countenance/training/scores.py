@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from countenance.types import FaceLandmarks, Float32, SwappedFace, UInt8
 
-__all__ = ["NOBODY", "CrossIdentity", "Embed", "HeldOut", "Identity", "cross_identity", "template_of"]
+__all__ = ["NOBODY", "CrossIdentity", "Embed", "HeldOut", "Identity", "cross_identity", "lay_in", "template_of"]
 
 
 class Embed(Protocol):
@@ -85,6 +85,14 @@ def template_of(embeddings: Float32) -> Float32:
     return np.asarray(mean / max(float(np.linalg.norm(mean)), 1e-12), np.float32)
 
 
+def lay_in(crop: UInt8, swap: SwappedFace) -> UInt8 | None:
+    """A crop with the painted face in it under the predicted mask; None when the mask is not finite."""
+    share = swap.mask.values[..., None]
+    if not np.isfinite(share).all():
+        return None
+    return np.asarray(np.round(share * swap.rgb + (1.0 - share) * crop), np.uint8)
+
+
 def cross_identity(
     crops: Sequence[UInt8],
     landmarks: Sequence[FaceLandmarks],
@@ -104,10 +112,9 @@ def cross_identity(
     """
     vectors = []
     for crop, place, swap in zip(crops, landmarks, painted, strict=True):
-        share = swap.mask.values[..., None]
-        if not np.isfinite(share).all():  # a diverged model, and the loop will say so
+        laid = lay_in(crop, swap)
+        if laid is None:  # a diverged model, and the loop will say so
             return NOBODY
-        laid = np.round(share * swap.rgb + (1.0 - share) * crop).astype(np.uint8)
         try:
             vectors.append(identity.embed(laid, place))
         except ValueError:  # no direction in this crop; the others still count
