@@ -237,18 +237,15 @@ def occluder_change(clip: Path, footage: Path, mask: Path, see: Perception) -> d
     """
     import cv2
 
-    from countenance import geometry
     from countenance.evaluation.clips import mask_of, together
+    from countenance.evaluation.observe import hull_mask
 
     changes, shares = [], []
     for seen, plain, region in together([clip, footage, mask]):
         found = see.detector(plain.rgb)
         if not found:
             continue
-        hull = np.zeros(plain.size_hw, np.uint8)
-        points = see.mesh(plain.rgb, found[0]).points_xy
-        cv2.fillConvexPoly(hull, np.rint(geometry.face_hull(points)).astype(np.int32), 1)
-        hull = cv2.erode(hull, np.ones((7, 7), np.uint8))
+        hull = cv2.erode(hull_mask(see.mesh(plain.rgb, found[0]).points_xy, plain.size_hw), np.ones((7, 7), np.uint8))
         front = (hull == 1) & (mask_of(region) < 0.1)
         if front.any():
             changes.append(float(cv2.absdiff(seen.rgb, plain.rgb)[front].mean()))

@@ -278,12 +278,10 @@ class _Job:
 
 def _template(project: Project, performer: str) -> Float32:
     """Who the performer is: the normalised mean of their face set's embeddings, float32 ``(128,)``."""
-    import numpy as np
-
+    from countenance.training.scores import template_of
     from countenance.training.train import load_faces
 
-    mean = load_faces(project, performer).embeddings.astype(np.float64).mean(axis=0)
-    return np.asarray(mean / max(float(np.linalg.norm(mean)), 1e-9), np.float32)
+    return template_of(load_faces(project, performer).embeddings)
 
 
 def _own_identity() -> Signs:

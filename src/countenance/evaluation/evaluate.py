@@ -5,10 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-import cv2
 import numpy as np
 
-from countenance import geometry
 from countenance.atomic import work_folder
 from countenance.conversion.settings import ConvertSettings
 from countenance.conversion.shots import ShotDetector
@@ -18,7 +16,7 @@ from countenance.evaluation.clips import mask_of, together
 from countenance.evaluation.compare import ClipScore, TruthScorer
 from countenance.evaluation.flicker import FlickerMeter
 from countenance.evaluation.judge import Identity, identity
-from countenance.evaluation.observe import Observation, Observer, observe
+from countenance.evaluation.observe import Observation, Observer, hull_mask, observe
 from countenance.evaluation.outside import Marking, Outside, OutsideScorer, encode_unswapped, find_marking
 from countenance.evaluation.tone import skin_around, tone_step
 
@@ -145,7 +143,7 @@ class _Work:
             self.pairs.append(None)
             self.flicker.add(footage, swapped, None)
         mine, theirs = self._observer(footage, swapped)
-        hull = None if mine is None else _hull_mask(mine.points_xy, footage.shape[:2])
+        hull = None if mine is None else hull_mask(mine.points_xy, footage.shape[:2])
         region = hull if face is None else face
         if truth is not None and face is not None:
             self.truth.add(index, swapped, truth, np.where(self._label, np.float32(0.0), face))
@@ -176,10 +174,3 @@ class _Work:
             return None
         step, footage_step = (float(value) for value in np.mean(self._tones, axis=0))
         return Tone(len(self._tones), step, footage_step)
-
-
-def _hull_mask(points_xy: Float32, size_hw: tuple[int, ...]) -> Float32:
-    """The landmarks' convex hull in the frame: float32 ``(H, W)``, 1 inside."""
-    mask = np.zeros(size_hw[:2], np.float32)
-    cv2.fillConvexPoly(mask, np.rint(geometry.face_hull(points_xy)).astype(np.int32), 1.0)
-    return mask

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import cv2
 import numpy as np
 
 from countenance import geometry
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from countenance.perception.perceive import Perception
     from countenance.types import Detection, FaceLandmarks, Float32, Float64, UInt8
 
-__all__ = ["Observation", "Observer", "observe"]
+__all__ = ["Observation", "Observer", "hull_mask", "observe"]
 
 _LEAST_PRESENCE = 0.5
 _SAME_PLACE = 0.3  # intersection over union with the face's last place
@@ -128,3 +129,10 @@ def _change(box_xyxy: Float32, footage: UInt8, swapped: UInt8) -> float:
         return 0.0
     part = np.s_[y0:y1, x0:x1]
     return float(np.abs(footage[part].astype(np.float32) - swapped[part]).mean())
+
+
+def hull_mask(points_xy: Float32, size_hw: tuple[int, ...]) -> Float32:
+    """The landmarks' convex hull in the frame: float32 ``(H, W)``, 1 inside."""
+    mask = np.zeros(size_hw[:2], np.float32)
+    cv2.fillConvexPoly(mask, np.rint(geometry.face_hull(points_xy)).astype(np.int32), 1.0)
+    return mask

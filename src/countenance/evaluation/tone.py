@@ -10,6 +10,8 @@ import numpy as np
 from countenance.color import lab_from_rgb
 from countenance.conversion.mask import skin_weights
 from countenance.evaluation.delta_e import delta_e_2000
+from countenance.evaluation.observe import hull_mask
+from countenance.geometry import face_hull
 from countenance.types import Mask
 
 if TYPE_CHECKING:
@@ -79,7 +81,7 @@ def _inside(face: Float32, points_xy: Float32) -> Float32:
 def _band(face: Float32, points_xy: Float32) -> NDArray[np.bool_]:
     """The neighbourhood above and below the face along its own axis, outside its region."""
     top, chin = (points_xy[number].astype(np.float64) for number in (10, 152))
-    hull = cv2.convexHull(points_xy[:468].astype(np.float32))[:, 0]
+    hull = face_hull(points_xy)
     down: Float64 = (chin - top) * _REACH
     band = np.zeros(face.shape, np.uint8)
     for shift in (-down, down):
@@ -87,9 +89,7 @@ def _band(face: Float32, points_xy: Float32) -> NDArray[np.bool_]:
         cv2.fillConvexPoly(band, np.rint(cv2.convexHull(moved)[:, 0]).astype(np.int32), 1)
     rim = max(2, round(0.05 * _height(points_xy)))
     near = cv2.dilate((face > 0.02).astype(np.uint8), np.ones((2 * rim + 1, 2 * rim + 1), np.uint8))
-    own = np.zeros(face.shape, np.uint8)
-    cv2.fillConvexPoly(own, np.rint(hull).astype(np.int32), 1)
-    return np.asarray((band == 1) & (near == 0) & (own == 0))
+    return np.asarray((band == 1) & (near == 0) & (hull_mask(points_xy, face.shape) == 0.0))
 
 
 def _height(points_xy: Float32) -> float:

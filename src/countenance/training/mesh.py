@@ -15,11 +15,25 @@ import numpy as np
 from countenance.geometry import canonical_face, fit_canonical, smoothstep
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
     from countenance.types import Float32, Float64, UInt8
 
-__all__ = ["FrontalFace", "RasterMesh", "frontalise", "outline", "rasterise"]
+__all__ = [
+    "BROW_LEFT",
+    "BROW_RIGHT",
+    "EYE_LEFT",
+    "EYE_RIGHT",
+    "LIPS",
+    "FrontalFace",
+    "RasterMesh",
+    "filled",
+    "frontalise",
+    "outline",
+    "rasterise",
+]
 
 _RING = 1.35  # how far the ring lies beyond the outline, from the face's centre
 _SUBPIXEL_BITS = 4
@@ -31,6 +45,28 @@ _IRIS_SHIFT = 0.3  # 0.3 9.2°, 0.45 7.9°, 0.7 6.8°. And how far a source's ir
 _FLAT = 1.3  # eyes are wider than high
 _BESIDE = 0.15  # how far beside its triangle a pixel may lie, as a barycentric coordinate
 _SLIVER = 1.0  # grid cells: twice the area under which a triangle is left to its neighbours
+
+
+EYE_RIGHT = (33, 7, 163, 144, 145, 153, 154, 155, 133, 173, 157, 158, 159, 160, 161, 246)
+EYE_LEFT = (362, 382, 381, 380, 374, 373, 390, 249, 263, 466, 388, 387, 386, 385, 384, 398)
+LIPS = (61, 146, 91, 181, 84, 17, 314, 405, 321, 375, 291, 409, 270, 269, 267, 0, 37, 39, 40, 185)
+BROW_RIGHT = (70, 63, 105, 66, 107, 55, 65, 52, 53, 46)
+BROW_LEFT = (300, 293, 334, 296, 336, 285, 295, 282, 283, 276)
+
+
+def filled(points_xy: Float32, contours: Sequence[Sequence[int]], size: int) -> UInt8:
+    """The convex hulls of some contours drawn into a crop: uint8 ``(size, size)``, 1 inside.
+
+    Args:
+        points_xy: float32 ``(478, 2)`` in pixels of the crop.
+        contours: landmark numbers, for example :data:`LIPS`.
+        size: side of the crop.
+    """
+    drawn = np.zeros((size, size), np.uint8)
+    for contour in contours:
+        hull = cv2.convexHull(points_xy[list(contour)].astype(np.float32))[:, 0]
+        cv2.fillConvexPoly(drawn, np.rint(hull).astype(np.int32), 1)
+    return drawn
 
 
 @lru_cache(maxsize=1)

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from countenance.geometry import resize_matrix
-from countenance.training.mesh import frontalise
+from countenance.training.mesh import EYE_LEFT, EYE_RIGHT, LIPS, filled, frontalise
 from countenance.training.reference import Gallery, Geometry, describe, want
 from countenance.training.shading import NEUTRAL_SCALE, light_gain, shading_of, without_light
 
@@ -43,10 +43,6 @@ HELD_OUT_EVERY = 10
 _RUN = 10  # frames in a run: neighbours look alike, so whole runs are held out, not single frames
 _WATCHED_FACES = 16  # held-out faces of a person that are scored: more cost time, and neighbours look alike
 _MIN_APART_FRAMES = (8, 25)  # of each variant: how far in time a reference must be from its target
-
-EYE_RIGHT = (33, 7, 163, 144, 145, 153, 154, 155, 133, 173, 157, 158, 159, 160, 161, 246)
-EYE_LEFT = (362, 382, 381, 380, 374, 373, 390, 249, 263, 466, 388, 387, 386, 385, 384, 398)
-LIPS = (61, 146, 91, 181, 84, 17, 314, 405, 321, 375, 291, 409, 270, 269, 267, 0, 37, 39, 40, 185)
 
 
 class PersonFaces(NamedTuple):
@@ -145,11 +141,7 @@ def split(moment: NDArray[np.int64]) -> Split:
 def _weights(points_xy: Float32, face: UInt8) -> UInt8:
     """How much each pixel counts, in 64ths: the face once, eyes and mouth about four times."""
     size = face.shape[0]
-    detail = np.zeros((size, size), np.uint8)
-    for part in (EYE_RIGHT, EYE_LEFT, LIPS):
-        hull = cv2.convexHull(points_xy[list(part)].astype(np.float32))[:, 0]
-        cv2.fillConvexPoly(detail, np.round(hull).astype(np.int32), 255)
-    wide = cv2.dilate(detail, np.ones((7, 7), np.uint8))
+    wide = cv2.dilate(255 * filled(points_xy, (EYE_RIGHT, EYE_LEFT, LIPS), size), np.ones((7, 7), np.uint8))
     soft = cv2.GaussianBlur(wide, (0, 0), 2.0).astype(np.float32) / 255.0
     return np.clip(np.round(64.0 * (face / 255.0) * (1.0 + 2.9 * soft)), 0, 255).astype(np.uint8)
 

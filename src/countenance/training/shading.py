@@ -19,7 +19,16 @@ import cv2
 import numpy as np
 
 from countenance.geometry import canonical_face, template
-from countenance.training.mesh import RasterMesh, rasterise
+from countenance.training.mesh import (
+    BROW_LEFT,
+    BROW_RIGHT,
+    EYE_LEFT,
+    EYE_RIGHT,
+    LIPS,
+    RasterMesh,
+    filled,
+    rasterise,
+)
 
 if TYPE_CHECKING:
     from countenance.training.prepare import PersonFaces
@@ -45,14 +54,6 @@ _GAMMA = 2.2  # a gain of linear light as one of sRGB codes
 _MEAN_OF = 150  # faces, evenly: the median has settled
 _CM_TO_PIXELS = 12.0 / 256.0  # of the crop's side, as the template's
 
-_FEATURES = (
-    (33, 7, 163, 144, 145, 153, 154, 155, 133, 173, 157, 158, 159, 160, 161, 246),
-    (362, 382, 381, 380, 374, 373, 390, 249, 263, 466, 388, 387, 386, 385, 384, 398),
-    (61, 146, 91, 181, 84, 17, 314, 405, 321, 375, 291, 409, 270, 269, 267, 0, 37, 39, 40, 185),
-    (70, 63, 105, 66, 107, 55, 65, 52, 53, 46),
-    (300, 293, 334, 296, 336, 285, 295, 282, 283, 276),
-)
-
 
 @lru_cache(maxsize=4)
 def _front(size: int) -> tuple[RasterMesh, Float32]:
@@ -66,10 +67,7 @@ def _front(size: int) -> tuple[RasterMesh, Float32]:
 def _weights() -> Float32:
     """How much each cell counts in the smoothing, float32 ``(GRID, GRID)``."""
     raster, points = _front(256)
-    features = np.zeros((256, 256), np.uint8)
-    for part in _FEATURES:
-        hull = cv2.convexHull(points[list(part)])[:, 0]
-        cv2.fillConvexPoly(features, np.rint(hull).astype(np.int32), 1)
+    features = filled(points, (EYE_RIGHT, EYE_LEFT, LIPS, BROW_RIGHT, BROW_LEFT), 256)
     grown = cv2.dilate(features, np.ones((7, 7), np.uint8)).astype(np.float32)
     small = cv2.resize(grown, (GRID, GRID), interpolation=cv2.INTER_AREA)
     return np.asarray(raster.inside * (1.0 - (1.0 - _FEATURES_COUNT) * small) + 1e-3, np.float32)
