@@ -86,6 +86,7 @@ def measured(world: World, stage: Stage, referee: Referee) -> dict[str, Any]:
         "minutes": stage.minutes,
         "seconds": made.seconds,
         "wall_seconds": made.wall_seconds,
+        "core_seconds": made.core_seconds,
         "iterations": made.iterations,
         "samples": made.samples,
         "render_seconds": made.render_seconds,

@@ -6,6 +6,7 @@ and our reference of the SAEHD family come in where a trained model would.
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -79,7 +80,8 @@ class Paints(Protocol):
 class Made:
     """A finished clip and what it cost: training seconds, iterations, samples; None where nothing is trained.
 
-    ``wall_seconds`` is the last training call's wall time, from the face sets to the saved model.
+    ``wall_seconds`` is the last training call's wall time, from the face sets to the saved model; ``core_seconds`` the
+    same by :func:`core_seconds`, which other programs on the machine do not lengthen.
     """
 
     clip: Path
@@ -89,6 +91,12 @@ class Made:
     history: list[dict[str, float]]
     render_seconds: float | None
     wall_seconds: float | None = None
+    core_seconds: float | None = None
+
+
+def core_seconds() -> float:
+    """CPU time of this process over cores: what work that keeps all of them busy takes on an idle machine."""
+    return time.process_time() / (os.cpu_count() or 1)
 
 
 @dataclass(frozen=True)
@@ -140,11 +148,11 @@ class World:
         assert stage.minutes is not None
         if stage.system.startswith("saehd"):
             return self._reference(out, stage)
-        began = time.monotonic()
+        began, cores_began = time.monotonic(), core_seconds()
         report = api.train(
             self.project, LENDER, PERFORMER, preset=stage.system, minutes=stage.minutes, early_stop=False
         )
-        wall = time.monotonic() - began
+        wall, cores = time.monotonic() - began, core_seconds() - cores_began
         swap = api.swap(
             self.project,
             self.clip(self.case.footage),
@@ -155,7 +163,7 @@ class World:
             overwrite=True,
         )
         history = [dict(row) for row in report.history]
-        return Made(out, report.seconds, report.iteration, report.samples_seen, history, swap.seconds, wall)
+        return Made(out, report.seconds, report.iteration, report.samples_seen, history, swap.seconds, wall, cores)
 
     def _unswapped(self, system: str, out: Path) -> Made:
         """The floor and the ceiling: marked and encoded like every render, but with nothing replaced."""
