@@ -71,7 +71,10 @@ class _Paste:
 
     def __init__(self, lender: PersonFaces, performer: PersonFaces, facts: CheckpointFacts) -> None:
         self._facts = facts
-        self._gallery = Gallery.build(lender.rgb, lender.points_xy, lender.depth, lender.moment)
+        self._rgb = np.asarray(lender.rgb)
+        opaque = np.full((*self._rgb.shape[:3], 1), 255, np.uint8)
+        rgba = np.concatenate([self._rgb, opaque], axis=3)
+        self._gallery = Gallery.build(rgba, lender.points_xy, lender.depth, lender.moment)
         self._performer_mean = mean_shape_cm(performer.points_xy, performer.depth)
         self._shape = fitted_shape_cm(self._gallery.mean_cm, self._performer_mean)
 
@@ -100,7 +103,7 @@ class _Paste:
         for face in faces:
             target, number = self.find(face)
             wanted = want(target, CROP_SIZE, CROP_SIZE // 2)
-            rgb = self._lay(self._gallery.rgb[number], self._gallery.points_xy[number], target.points_xy, wanted)
+            rgb = self._lay(self._rgb[number], self._gallery.points_xy[number], target.points_xy, wanted)
             results.append(SwappedFace(rgb, Mask(soft_inside(wanted), "predicted")))
         return results
 

@@ -89,6 +89,22 @@ def reached(rows: Sequence[Mapping[str, Any]]) -> list[Reached]:
     return found
 
 
+def table(facts: Mapping[str, Any]) -> str:
+    """The result as Markdown, for docs/concepts/training.md."""
+    rows = [
+        "| score | classic's best | swift is there after | at least | by CPU time on both sides | swift's best |",
+        "|---|---|---|---|---|---|",
+    ]
+    for score in facts["reached"]:
+        if score["ratio"] is None:
+            there = "never", "", ""
+        else:
+            there = f"{score['swift_seconds']:.0f} s", f"{score['ratio']:.0f} ×", f"{score['core_ratio']:.0f} ×"
+        best = f"{score['classic_best']:.3f} (after {score['classic_seconds'] / 60:.0f} minutes)"
+        rows.append(f"| {score['name']} | {best} | {' | '.join(there)} | {score['swift_best']:.3f} |")
+    return "\n".join(rows)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--classic", type=float, nargs="+", default=[20.0, 60.0], help="minutes")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from countenance.atomic import output_error, replacing, sync_folder, write_bytes
+from countenance.atomic import kept_folder, output_error, replacing, sync_folder, write_bytes
 from countenance.errors import OutputError
 
 
@@ -139,3 +139,45 @@ def test_sync_folder_is_silent_where_it_cannot_work(tmp_path: Path) -> None:
 
 def test_an_error_without_words_still_makes_a_sentence() -> None:
     assert str(output_error(Path("a"), OSError("odd"))).startswith("Cannot write a (odd).")
+
+
+def test_a_folder_that_somebody_else_put_there_is_not_used(tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir(mode=0o700)
+    (tmp_path / ".w-a").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / ".w-b").write_text("a file")
+    for name in ("a", "b"):
+        with pytest.raises(OutputError, match=r"not a private folder|Cannot write"), kept_folder(tmp_path, ".w-", name):
+            pass
+    (tmp_path / ".w-c").mkdir()
+    (tmp_path / ".w-c").chmod(0o755)
+    with kept_folder(tmp_path, ".w-", "c") as kept:
+        assert kept.path.stat().st_mode & 0o777 == 0o700
+    assert not (tmp_path / ".w-c").exists()
+    with pytest.raises(OutputError, match=r"(?i)folder"), kept_folder(tmp_path / "not there", ".w-", "a"):
+        pass
+
+
+def test_a_kept_folder_is_for_one_run_and_outlives_it_when_asked(tmp_path: Path) -> None:
+    with kept_folder(tmp_path, ".w-", "a") as kept:
+        (kept.path / "done").write_text("1")
+        with pytest.raises(OutputError, match="Another run is working"), kept_folder(tmp_path, ".w-", "a"):
+            pass
+        assert (kept.path / "done").exists()
+        kept.keep = True
+    with kept_folder(tmp_path, ".w-", "a") as kept:
+        assert (kept.path / "done").read_text() == "1"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_kept_folders_that_nobody_works_in_go_after_a_week(tmp_path: Path) -> None:
+    import time
+
+    old = time.time() - 8 * 24 * 3600
+    with kept_folder(tmp_path, ".w-", "busy"):
+        for name in ("busy", "idle"):
+            (tmp_path / f".w-{name}").mkdir(exist_ok=True)
+            os.utime(tmp_path / f".w-{name}", (old, old))
+        (tmp_path / ".w-young").mkdir()
+        (tmp_path / ".w-other.gone").mkdir()  # killed while it was removed
+        with kept_folder(tmp_path, ".w-", "new"):
+            assert names(tmp_path) == [".w-busy", ".w-new", ".w-young"]

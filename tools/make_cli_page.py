@@ -34,7 +34,8 @@ go to stderr. With `--json` an error is also an object on stdout: `{"error": {"k
 | 130 | interrupted by Ctrl-C; the line says how to go on |
 
 **Interruptions.** Every command can be stopped at any moment and run again. `extract` goes on where it
-stopped, `train` from the saved model; a render appears only when it is complete and signed.
+stopped, `train` from the saved model, `swap` after the last finished segment; a render appears only when it is
+complete, signed and logged ([long work](../guides/film.md)).
 
 **Files of your own.** Weights are kept in the user's cache folder, the signing identity and logs of defects in the
 user's data and cache folders; `COUNTENANCE_HOME=FOLDER` puts all of them into one place. A key's passphrase is asked

@@ -64,7 +64,8 @@ class FacesReport:
     """What is in a face set: faces ``kept``, ``pending`` a decision, ``rejected`` by reason; where they come from.
 
     ``sheet`` is the contact sheet that was drawn; ``notes`` sentences on what the faces lack for a lender, each with
-    what to film, empty when they lack nothing (see :func:`countenance.faceset.coverage.shortcomings`).
+    what to film, empty when they lack nothing (see :func:`countenance.faceset.coverage.shortcomings`); ``crop_size``
+    is the side of the stored crops in pixels.
     """
 
     person: str
@@ -75,6 +76,7 @@ class FacesReport:
     sources: tuple[SourceRecord, ...]
     sheet: Path
     notes: tuple[str, ...] = ()
+    crop_size: int = 256
 
 
 def new(folder: AnyPath, *, title: str | None = None, purpose: str = "film") -> Project:
@@ -97,6 +99,7 @@ def extract(
     sources: Sequence[AnyPath],
     *,
     like: AnyPath | None = None,
+    crop: int | None = None,
     progress: Progress | None = None,
 ) -> ExtractReport:
     """Gather the faces of one person from videos, photos and folders; continues and skips what was read.
@@ -106,7 +109,8 @@ def extract(
     from countenance.faceset.extract import extract as run
 
     found = None if like is None else Path(like)
-    return run(opened_project(project), person, [Path(source) for source in sources], like=found, progress=progress)
+    paths = [Path(source) for source in sources]
+    return run(opened_project(project), person, paths, like=found, crop=crop, progress=progress)
 
 
 def faces(project: AnyProject, person: str, *, sheet: AnyPath | None = None) -> FacesReport:
@@ -134,7 +138,8 @@ def faces(project: AnyProject, person: str, *, sheet: AnyPath | None = None) -> 
         counts, sources = faceset.counts(), tuple(faceset.sources())
         contact_sheet(faceset, target)
         notes = shortcomings(measure(faceset, person))
-    return FacesReport(person, path, counts.kept, counts.pending, counts.rejected, sources, target, notes)
+        side = faceset.crop_size
+    return FacesReport(person, path, counts.kept, counts.pending, counts.rejected, sources, target, notes, side)
 
 
 def train(
@@ -220,13 +225,19 @@ def swap(
     device: str | None = None,
     overwrite: bool = False,
     leave_out_label: bool = False,
+    codec: str | None = None,
+    encoder: str | None = None,
     progress: Progress | None = None,
+    note: Callable[[str], None] | None = None,
 ) -> SwapReport:
     """Replace the performer's face in footage by the lender's; mark, sign and log the result.
 
-    ``output`` is ``renders/FOOTAGE.mp4`` in the project when None; ``preset`` and ``device`` are the project's own. See
-    :func:`countenance.render.render`, also for what it raises.
+    ``output`` is ``renders/FOOTAGE.mp4`` in the project when None (``.mov`` or ``.mkv`` for such footage); ``preset``
+    and ``device`` are the project's own. ``codec`` is ``h264``, ``h265``, ``prores``, ``ffv1`` or ``vp9``, the
+    container's default when None. ``encoder`` names one of FFmpeg's encoders, for hardware. Interrupted, the same call
+    goes on; ``note`` is told so. See :func:`countenance.render.render`, also for what it raises.
     """
+    from countenance.conversion.settings import ConvertSettings
     from countenance.render import render
 
     opened, source = opened_project(project), Path(footage)
@@ -243,7 +254,9 @@ def swap(
         device=device or opened.config.device,
         overwrite=overwrite,
         leave_out_label=leave_out_label,
+        settings=ConvertSettings(codec=codec, encoder=encoder),
         progress=progress,
+        note=note,
     )
 
 

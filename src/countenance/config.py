@@ -38,7 +38,7 @@ CONFIG_NAME = "countenance.toml"
 PURPOSES: tuple[str, ...] = ("double", "film", "dubbing", "research")
 """What a face may be lent for: face double of a protected witness, film and VFX, dubbing, research. A closed list."""
 
-PRESETS: tuple[str, ...] = ("swift", "classic")
+PRESETS: tuple[str, ...] = ("swift", "classic", "cinema-256", "cinema-512")
 """Names of the training presets."""
 
 DEVICES: tuple[str, ...] = ("auto", "cpu", "cuda", "mps")

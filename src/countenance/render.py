@@ -1,25 +1,41 @@
 """From footage to a marked, signed, logged render: the one way in which a swap leaves the program.
 
-gate ▸ convert (with label and watermark, into a private folder) ▸ sign to the final name ▸ ledger. Whatever fails,
-there is no output, and no unmarked file at any time.
+gate ▸ convert (with label and watermark, into a private folder) ▸ sign ▸ ledger ▸ the final name. Whatever fails, there
+is no output, and no unmarked file at any time. A render that was interrupted goes on at its last finished segment,
+after the gate was asked anew.
 """
 
 from __future__ import annotations
 
 import hashlib
+import json
 import secrets
 import time
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from countenance.atomic import work_folder
-from countenance.errors import CheckpointError, ConsentError, MediaError, OutputError
+from countenance import __version__
+from countenance.atomic import kept_folder, output_error, sync_folder
+from countenance.conversion.resume import FootageFacts, file_sha256, require_space, told, user_key
+from countenance.errors import (
+    CheckpointError,
+    ConsentError,
+    IntegrityError,
+    MarkError,
+    MediaError,
+    NoFaceError,
+    OutputError,
+    RefusedError,
+)
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from countenance.consent.gate import Permit
     from countenance.conversion.report import ConvertReport
+    from countenance.conversion.segments import SegmentStore
     from countenance.conversion.settings import ConvertSettings
     from countenance.faceset.records import FaceArrays
     from countenance.perception.perceive import Perception
@@ -35,8 +51,8 @@ __all__ = ["SCREENS", "LoadsSwapper", "SwapReport", "render"]
 SCREENS = ("sexual-content", "apparent-age")
 """The screens that every render passes, as its manifest names them."""
 
-_SUFFIXES = (".mp4", ".m4v", ".mov", ".mkv")
 _WORK_PREFIX = ".countenance-render-"
+_FINAL = (RefusedError, NoFaceError, MarkError, IntegrityError)  # after these no run could go on; nothing is kept
 
 
 class LoadsSwapper(Protocol):
@@ -85,15 +101,19 @@ def render(
     identity: Signs | None = None,
     load: LoadsSwapper | None = None,
     progress: Progress | None = None,
+    note: Callable[[str], None] | None = None,
 ) -> SwapReport:
     """Replace the performer's face in footage by the lender's, and mark, sign and log the result.
+
+    Interrupted, by whatever, the same call goes on at the last finished segment, which is kept in a private folder
+    beside the output for a week; with other footage, settings, model or record it begins anew.
 
     Args:
         project: with the face sets, the lender's consent record and the trained model.
         footage: a video of the performer.
         lender: whose face is shown.
         performer: whose face is replaced.
-        output: ``.mp4``, ``.m4v``, ``.mov`` or ``.mkv``; appears only when complete.
+        output: ``.mp4``, ``.m4v``, ``.mov``, ``.mkv`` or ``.webm``; appears only when complete, signed and logged.
         preset: of the model.
         device: where the model runs.
         overwrite: replace an output that is there. The footage itself is never overwritten.
@@ -103,33 +123,49 @@ def render(
         identity: who signs; this installation when None.
         load: gives the trained model.
         progress: told the number of finished frames.
+        note: told in a sentence when an interrupted render goes on, or begins anew.
 
     Raises:
         ConsentError: no record covers this lender, these faces, this purpose and time, or it requires the label.
         ProjectError, FaceSetError, CheckpointError: face sets or model cannot be used.
         MediaError, NoFaceError, SexualContentError, MinorError: the footage cannot be used.
-        MarkError, OutputError, LedgerError: no output could be made; nothing is left.
+        MarkError, LedgerError: no output could be made; nothing is left.
+        OutputError: the disk is full or cannot be written; finished segments stay.
     """
     began = time.perf_counter()
-    _check_paths(footage, output, overwrite=overwrite)
-    job = _Job(project, footage, output, lender, performer, preset, label_shown=not leave_out_label)
+    if settings is None:
+        from countenance.conversion.settings import ConvertSettings
+
+        settings = ConvertSettings()
+    _check_paths(footage, output, settings, overwrite=overwrite)
+    job = _Job(project, footage, output, lender, performer, preset, device, settings, label_shown=not leave_out_label)
     if perception is None:
         from countenance.perception.perceive import Perception
 
         perception = Perception()
-    faces = job.lender_faces(perception)
-    permit = job.permit(faces, perception)
-    swapper = job.model(permit, faces, load, device)
-    signer = identity or _own_identity()
-    watermark = secrets.token_bytes(5)
-    with work_folder(output.parent, _WORK_PREFIX) as work:
-        unsigned = work / f"render{output.suffix.lower()}"
-        report = job.convert(unsigned, swapper, watermark, perception, settings, progress)
-        job.sign(unsigned, permit, watermark, signer)
+    with kept_folder(output.parent, _WORK_PREFIX, hashlib.sha256(output.name.encode()).hexdigest()[:16]) as kept:
+        try:
+            faces = job.lender_faces(perception)
+            permit = job.permit(faces, perception)
+            swapper = job.model(permit, faces, load, device)
+            signer = identity or _own_identity()
+            store, footage_facts = job.store(kept.path, permit, faces, swapper.facts, note)
+            unsigned, signed = (kept.path / f"{name}{output.suffix.lower()}" for name in ("render", "signed"))
+            report = job.convert(unsigned, store, swapper, perception, progress)
+            footage_facts.require_unchanged()
+            require_space(unsigned)
+            job.sign(unsigned, signed, permit, store.watermark, signer)
+            digest = job.log(signed, permit, store.watermark, swapper.facts, footage_facts.sha256)
+            _publish(signed, output)
+        except BaseException as error:
+            kept.keep = not isinstance(error, _FINAL) and any(kept.path.glob("state.json"))
+            for whole in (*kept.path.glob("render.*"), *kept.path.glob("signed.*")):
+                whole.unlink(missing_ok=True)  # only segments are kept
+            raise
     return SwapReport(
         output=output,
-        sha256=job.log(permit, watermark, swapper.facts),
-        watermark=watermark.hex(),
+        sha256=digest,
+        watermark=store.watermark.hex(),
         record_id=permit.record_id,
         preset=preset,
         iteration=swapper.facts.iteration,
@@ -139,12 +175,14 @@ def render(
     )
 
 
-def _check_paths(footage: Path, output: Path, *, overwrite: bool) -> None:
+def _check_paths(footage: Path, output: Path, settings: ConvertSettings, *, overwrite: bool) -> None:
     """Find out what cannot work before minutes are spent on it."""
+    from countenance.media.codecs import encoder_for
+    from countenance.provenance.sign import refuse_shared_sidecar
+
     if not footage.is_file():
         raise MediaError(f"There is no video {footage}. Check the name.")
-    if output.suffix.lower() not in _SUFFIXES:
-        raise OutputError(f"Cannot write {output}: the name must end in .mp4, .mov or .mkv. Choose such a name.")
+    encoder_for(output, settings.codec, settings.encoder)
     if output.exists() and output.samefile(footage):
         raise OutputError(f"{output} is the footage itself, which is never overwritten. Choose another name.")
     if output.is_dir():
@@ -153,6 +191,7 @@ def _check_paths(footage: Path, output: Path, *, overwrite: bool) -> None:
         raise OutputError(f"{output} is there already. Choose another name, or replace it with --overwrite.")
     if not output.parent.is_dir():
         raise OutputError(f"There is no folder {output.parent}. Make it, or choose another place.")
+    refuse_shared_sidecar(output)
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,13 +204,17 @@ class _Job:
     lender: str
     performer: str
     preset: str
+    device: str
+    settings: ConvertSettings
     label_shown: bool
 
     def lender_faces(self, perception: Perception) -> FaceArrays:
         """The lender's faces, read once, checked and screened: gate and model get these very ones."""
-        from countenance.training.train import load_faces, screen_faces
+        from countenance.training.presets import preset as preset_named
+        from countenance.training.train import load_faces, scratch_of, screen_faces
 
-        faces = load_faces(self.project, self.lender)
+        size = preset_named(self.preset).crop_size
+        faces = load_faces(self.project, self.lender, size, scratch=scratch_of(self.project))
         screen_faces(self.lender, faces, perception)
         return faces
 
@@ -201,13 +244,42 @@ class _Job:
             )
         return swapper
 
+    def store(
+        self,
+        folder: Path,
+        permit: Permit,
+        faces: FaceArrays,
+        facts: CheckpointFacts,
+        note: Callable[[str], None] | None,
+    ) -> tuple[SegmentStore, FootageFacts]:
+        """The finished segments of an interrupted run of this very job, or none; and the facts of the footage."""
+        import av
+
+        from countenance.conversion.segments import SegmentStore
+        from countenance.project import user_data_dir
+
+        footage = FootageFacts.of(self.footage)
+        template = _template(self.project, self.performer)
+        made_from = {
+            "footage": footage.sha256,
+            "settings": json.dumps([asdict(self.settings), self.label_shown, self.device, self.output.suffix.lower()]),
+            "people": json.dumps([self.lender, self.performer]),
+            "model": json.dumps([facts.tensors_sha256, facts.seed, _digest(faces.embeddings), _digest(template)]),
+            "record": permit.record_sha256,
+            "program": json.dumps([__version__, av.__version__]),
+        }
+        store = SegmentStore(folder, user_key(user_data_dir()), made_from, secrets.token_bytes(5))
+        sentence = told(store, self.output)
+        if note is not None and sentence is not None:
+            note(sentence)
+        return store, footage
+
     def convert(
         self,
         unsigned: Path,
+        store: SegmentStore,
         swapper: FaceSwapper,
-        watermark: bytes,
         perception: Perception,
-        settings: ConvertSettings | None,
         progress: Progress | None,
     ) -> ConvertReport:
         """Write the render with label and watermark, still without its credentials."""
@@ -223,14 +295,15 @@ class _Job:
             swapper=swapper,
             performer_template=_template(self.project, self.performer),
             label=draw_label if self.label_shown else _as_it_is,
-            watermark=Watermarker(watermark, (info.height, info.width)),
+            watermark=Watermarker(store.watermark, (info.height, info.width)),
             perception=perception,
-            settings=settings,
+            settings=self.settings,
+            store=store,
             progress=progress,
         )
 
-    def sign(self, unsigned: Path, permit: Permit, watermark: bytes, identity: Signs) -> None:
-        """Give the render its credentials and its name."""
+    def sign(self, unsigned: Path, signed: Path, permit: Permit, watermark: bytes, identity: Signs) -> None:
+        """Give the render its credentials, still in the private folder."""
         from countenance.provenance.label import LABEL_TEXT
         from countenance.provenance.manifest import RenderClaim
         from countenance.provenance.sign import sign_file
@@ -246,42 +319,55 @@ class _Job:
             synthetic=permit.synthetic,
             screens=SCREENS,
         )
-        sign_file(unsigned, self.output, parent=self.footage, claim=claim, identity=identity)
+        sign_file(unsigned, signed, parent=self.footage, claim=claim, identity=identity)
 
-    def log(self, permit: Permit, watermark: bytes, facts: CheckpointFacts) -> str:
-        """Append the render to the ledger; one that cannot be logged does not stay. Returns its SHA-256."""
+    def log(self, signed: Path, permit: Permit, watermark: bytes, facts: CheckpointFacts, footage_sha256: str) -> str:
+        """Append the render to the ledger, before it appears. Returns its SHA-256."""
         from countenance.consent.ledger import Ledger
-        from countenance.provenance.credentials import embeds, sidecar_path
 
-        try:
-            digest = _sha256(self.output)
-            row = {
-                "lender": permit.lender,
-                "performer": permit.performer,
-                "purpose": permit.purpose,
-                "record_id": permit.record_id,
-                "record_sha256": permit.record_sha256,
-                "watermark": watermark.hex(),
-                "render_sha256": digest,
-                "footage_sha256": _sha256(self.footage),
-                "preset": self.preset,
-                "iteration": facts.iteration,
-            }
-            Ledger(self.project.ledger_path).append("render", row)
-        except BaseException:
-            self.output.unlink(missing_ok=True)
-            if not embeds(self.output):
-                sidecar_path(self.output).unlink(missing_ok=True)
-            raise
+        digest = file_sha256(signed)
+        row = {
+            "lender": permit.lender,
+            "performer": permit.performer,
+            "purpose": permit.purpose,
+            "record_id": permit.record_id,
+            "record_sha256": permit.record_sha256,
+            "watermark": watermark.hex(),
+            "render_sha256": digest,
+            "footage_sha256": footage_sha256,
+            "preset": self.preset,
+            "iteration": facts.iteration,
+        }
+        Ledger(self.project.ledger_path).append("render", row)
         return digest
+
+
+def _publish(signed: Path, output: Path) -> None:
+    """Give the signed and logged render its name; its credentials first, where they lie beside it.
+
+    Were the power to fail in between, there would be credentials without a video, never a video without credentials.
+    """
+    from countenance.provenance.credentials import embeds, sidecar_path
+
+    try:
+        if not embeds(output):
+            sidecar_path(signed).replace(sidecar_path(output))
+        signed.replace(output)
+    except OSError as error:
+        raise output_error(output, error) from error
+    sync_folder(output.parent)
 
 
 def _template(project: Project, performer: str) -> Float32:
     """Who the performer is: the normalised mean of their face set's embeddings, float32 ``(128,)``."""
+    from countenance.faceset.store import FaceSet
+    from countenance.faceset.use import require_enough
     from countenance.training.scores import template_of
-    from countenance.training.train import load_faces
 
-    return template_of(load_faces(project, performer).embeddings)
+    with FaceSet.open(project.faceset_path(project.require_person(performer))) as faceset:
+        faceset.verify()
+        require_enough(faceset)
+        return template_of(faceset.vectors("kept").embeddings)
 
 
 def _own_identity() -> Signs:
@@ -295,9 +381,5 @@ def _as_it_is(rgb: UInt8) -> UInt8:
     return rgb
 
 
-def _sha256(path: Path) -> str:
-    try:
-        with path.open("rb") as stream:
-            return hashlib.file_digest(stream, "sha256").hexdigest()
-    except OSError as error:
-        raise MediaError(f"Cannot read {path} ({error.strerror or error}). Check that it is still there.") from error
+def _digest(array: Float32) -> str:
+    return hashlib.sha256(array.tobytes()).hexdigest()

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import Any
 
 import pytest
-from time_to_quality import reached
+from time_to_quality import RESULT, reached, table
+
+ROOT = Path(__file__).parents[2]
 
 
 def _row(system: str, wall: float, ssim: float, margin: float, expression: float) -> dict[str, Any]:
@@ -36,3 +40,9 @@ def test_the_first_budget_that_is_as_good_counts_and_never_is_never() -> None:
     assert margin.swift_best == 0.25
     assert expression.ratio == pytest.approx(30.0)  # lower is better
     assert expression.classic_best == 0.040
+
+
+def test_the_page_shows_what_was_measured() -> None:
+    facts = json.loads(RESULT.read_bytes())
+    assert table(facts) in (ROOT / "docs" / "concepts" / "training.md").read_text("utf-8")
+    assert facts["rows"]

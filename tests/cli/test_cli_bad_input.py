@@ -74,6 +74,17 @@ def test_three_faces_in_all(film: Path, clips: Path, countenance: Runs) -> None:
     told.fails("few", "needed")
 
 
+def test_crops_of_another_side(film: Path, clips: Path, countenance: Runs) -> None:
+    more = ("extract", clips / "three.mp4", "--person", "vera", "--project", film)
+    usage = countenance(*more, "--crop", 300)
+    assert usage.code == 2
+    assert "'300' is not one of '256', '512'" in usage.err
+    countenance(*more, "--crop", 512).fails("holds crops of 256 pixels", "--crop 512")
+    told = countenance("train", *PAIR, "--preset", "cinema-512", "--iterations", 1, "--project", film)
+    told.fails("this model needs 512", "countenance extract 'véra 1.mp4' --person vera --crop 512")
+    assert not (film / "models" / "vera--ivan" / "cinema-512").exists()
+
+
 def test_footage_of_the_wrong_person(film: Path, clips: Path, countenance: Runs) -> None:
     output = film / "renders" / "wrong.mp4"
     told = countenance("swap", clips / "somebody else.mp4", *PAIR, "-o", output, "--project", film)

@@ -256,8 +256,8 @@ def test_the_number_of_frames_in_memory_does_not_grow(world: World, tmp_path: Pa
     marked: list[int] = []
     lead: list[int] = []
 
-    def reading(path: Path):
-        for frame in read_frames(path):
+    def reading(path: Path, *, start_index: int = 0):
+        for frame in read_frames(path, start_index=start_index):
             decoded.append(frame.index)
             yield frame
 

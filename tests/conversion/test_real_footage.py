@@ -11,6 +11,7 @@ import pytest
 from fake_world import swap_identity
 
 from countenance.conversion.pipeline import convert
+from countenance.conversion.segments import SegmentStore
 from countenance.conversion.settings import ConvertSettings
 from countenance.media.probe import probe
 from countenance.media.read import read_frames
@@ -117,3 +118,28 @@ def test_the_colour_match_undoes_a_wrong_tint_without_flicker(performer, percept
         errors[strength] = np.abs(np.mean(shift, axis=0)).max()
         assert np.abs(np.diff(shift, axis=0)).max() < 1.5  # codes from frame to frame
     assert errors[0.7] < 0.5 * errors[0.0]
+
+
+def test_interrupted_with_the_real_networks_it_ends_with_the_same_bits(performer, perception, tmp_path: Path) -> None:
+    footage = _write(tmp_path / "a.mp4", _first("test_A.mp4", 20, start=30))
+    settings = ConvertSettings(preset="ultrafast", segment_seconds=0.32)  # eight frames
+    seen: list[int] = []
+
+    def stop(done: float, _total: float | None, _note: str = "") -> None:
+        seen.append(int(done))
+        if done == 13:
+            raise KeyboardInterrupt
+
+    def run(name: str, progress=None):
+        (tmp_path / name).mkdir(exist_ok=True)
+        return convert(
+            footage, tmp_path / f"{name}.mp4", swapper=_tinted, performer_template=performer, label=lambda rgb: rgb,
+            watermark=lambda rgb: rgb, perception=perception, settings=settings, progress=progress,
+            store=SegmentStore(tmp_path / name, b"key", {}),
+        )  # fmt: skip
+
+    run("whole")
+    with pytest.raises(KeyboardInterrupt):
+        run("again", stop)
+    assert run("again").resumed_at_frame == 8
+    assert (tmp_path / "again.mp4").read_bytes() == (tmp_path / "whole.mp4").read_bytes()

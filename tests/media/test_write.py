@@ -25,7 +25,7 @@ EVERY_CLIP = [
 
 def copy(source: Path, target: Path, **settings: object) -> VideoInfo:
     info = probe(source)
-    with VideoWriter(target, info, audio_from=source, preset="veryfast", **settings) as writer:  # type: ignore[arg-type]
+    with VideoWriter(target, info, tracks_from=source, preset="veryfast", **settings) as writer:  # type: ignore[arg-type]
         for frame in read_frames(source):
             writer.write(frame)
     return info
@@ -144,7 +144,7 @@ def test_languages_come_along_and_places_do_not(clips: Path, tmp_path: Path) -> 
 
 def test_fewer_frames_still_get_all_the_sound(clips: Path, tmp_path: Path, sound_packets: SoundPackets) -> None:
     source, target = clips / "ntsc_2997.mp4", tmp_path / "out.mp4"
-    with VideoWriter(target, probe(source), audio_from=source) as writer:
+    with VideoWriter(target, probe(source), tracks_from=source) as writer:
         for frame in islice(read_frames(source), 3):
             writer.write(frame)
     assert len(list(read_frames(target))) == 3
@@ -235,6 +235,6 @@ def test_wrong_calls_are_programming_errors(performer: Path, tmp_path: Path) -> 
 
 
 def test_a_suffix_that_is_not_ours(performer: Path, tmp_path: Path) -> None:
-    for name in ("a.webm", "a", "a.mp3"):
+    for name in ("a.avi", "a", "a.mp3", "a.nut"):
         with pytest.raises(OutputError, match="must end in"):
             VideoWriter(tmp_path / name, probe(performer))

@@ -28,27 +28,48 @@ def _picture(seed: int = 0) -> np.ndarray:
     return cv2.resize(coarse, (256, 256), interpolation=cv2.INTER_CUBIC)
 
 
-def test_classic_pairs_follow_the_published_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("size", [64, 128])
+def test_classic_pairs_follow_the_published_steps(monkeypatch: pytest.MonkeyPatch, size: int) -> None:
     """Against a plain OpenCV rendering of the recipe, with the same knots and no rotation, zoom, shift or mirror."""
     picture = _picture()
     monkeypatch.setattr(
         batches, "random_affine", lambda count, *_, **__: torch.eye(2, 3).expand(count, 2, 3).contiguous()
     )
     generator = iteration_generator(3, 5, CPU)
-    pair = classic_pairs(torch.from_numpy(picture.transpose(2, 0, 1).copy())[None], generator)
+    pair = classic_pairs(torch.from_numpy(picture.transpose(2, 0, 1).copy())[None], generator, size)
     knots = batches._warp_knots(1, iteration_generator(3, 5, CPU))[0].numpy()
 
-    maps = [cv2.resize(np.ascontiguousarray(knots[..., axis]), (80, 80))[8:72, 8:72] for axis in (0, 1)]
+    maps = [cv2.resize(np.ascontiguousarray(knots[..., axis]), (size * 5 // 4,) * 2) for axis in (0, 1)]
+    maps = [plane[size // 8 : -(size // 8), size // 8 : -(size // 8)] for plane in maps]
     warped = cv2.remap(picture, maps[0].astype(np.float32), maps[1].astype(np.float32), cv2.INTER_LINEAR)
-    line = np.arange(0, 65, 16)
+    line = np.arange(0, size + 1, size // 4)
     regular = np.stack(np.meshgrid(line, line), -1).reshape(-1, 2)
     matrix = geometry.umeyama(knots.reshape(-1, 2), regular)
-    target = cv2.warpAffine(picture, matrix, (64, 64))
+    target = cv2.warpAffine(picture, matrix, (size, size))
+    assert warped.shape == target.shape == (size, size, 3)
 
     for ours, theirs in ((pair.warped, warped), (pair.target, target)):
         difference = np.abs(ours[0].permute(1, 2, 0).numpy() * 255.0 - theirs)
         assert difference.mean() < 0.6  # OpenCV interpolates in 1/32 pixel steps
         assert np.percentile(difference, 99) < 4.0
+
+
+def test_a_pair_shows_the_same_at_any_size() -> None:
+    faces = torch.from_numpy(_picture(1).transpose(2, 0, 1).copy()).expand(4, 3, 256, 256)
+    small, large = (classic_pairs(faces, iteration_generator(0, 1, CPU), size) for size in (64, 128))
+    # Pixel i of the recipe's target lies at i steps, not at i + ½, so every other pixel of the larger one is the same.
+    torch.testing.assert_close(large.target[..., ::2, ::2], small.target, atol=1e-4, rtol=0)
+    halved = torch.nn.functional.avg_pool2d(large.warped, 2)
+    assert float((halved - small.warped).abs().mean()) < 0.01
+    with pytest.raises(ValueError, match="a multiple of 8, got 60"):
+        classic_pairs(faces, iteration_generator(0, 1, CPU), 60)
+
+
+def test_points_move_by_the_matrix() -> None:
+    torch.manual_seed(0)
+    matrices, points = torch.randn(3, 2, 3), torch.randn(3, 5, 4, 2)
+    expected = torch.einsum("bij,bhwj->bhwi", matrices, torch.cat([points, torch.ones(3, 5, 4, 1)], -1))
+    torch.testing.assert_close(batches.move(matrices, points), expected)
 
 
 def test_the_input_is_distorted_and_the_target_is_not() -> None:

@@ -1,7 +1,8 @@
 import pytest
 import torch
 
-from countenance.training.losses import detail_band, guided_loss, masked_l1, ssim_map
+from countenance.training import losses
+from countenance.training.losses import LossTerms, contrast_l1, detail_band, guided_loss, masked_l1, ssim_map
 from countenance.training.model import GuidedOutput
 
 
@@ -45,6 +46,18 @@ def test_the_detail_band_has_no_mean_and_rebuilds_the_picture() -> None:
     assert float(detail_band(torch.full((1, 3, 32, 32), 0.7)).abs().max()) < 1e-6
 
 
+def test_filters_are_those_of_pooling_and_resizing() -> None:
+    torch.manual_seed(0)
+    picture = torch.rand(2, 3, 40, 56, dtype=torch.float64)
+    pooled = torch.nn.functional.avg_pool2d(picture, 7, 1, 3)
+    torch.testing.assert_close(losses._filtered(picture, losses._BOX), pooled, rtol=1e-12, atol=1e-12)
+    small = torch.rand(1, 1, 4, 4, dtype=torch.float64)  # shorter than the filter's reach
+    blurred = losses._filtered(small, losses._GAUSSIAN)
+    taps = torch.tensor(losses._GAUSSIAN, dtype=torch.float64)
+    window = torch.outer(taps, taps)[None, None] / taps.sum() ** 2
+    torch.testing.assert_close(blurred, torch.nn.functional.conv2d(small, window, padding=5), rtol=1e-12, atol=1e-12)
+
+
 def test_a_perfect_picture_and_mask_cost_next_to_nothing_and_the_eyes_count_more() -> None:
     torch.manual_seed(0)
     target, mask = torch.rand(1, 3, 64, 64), torch.ones(1, 1, 64, 64)
@@ -53,9 +66,34 @@ def test_a_perfect_picture_and_mask_cost_next_to_nothing_and_the_eyes_count_more
     sure = torch.full((1, 1, 64, 64), 12.0)
     loss, terms = guided_loss(GuidedOutput(target, sure), target, weight, mask)
     assert float(loss) < 1e-3
-    assert set(terms) == {"structure", "colour", "mask"}
+    assert set(terms) == {"structure", "colour", "mask", "detail"}
     eye, cheek = target.clone(), target.clone()
     eye[..., 20:30, 20:30] = 0.5
     cheek[..., 40:50, 40:50] = 0.5
     costs = [float(guided_loss(GuidedOutput(p, sure), target, weight, mask)[0]) for p in (eye, cheek)]
     assert costs[0] > 2.0 * costs[1]
+
+
+def test_detail_is_asked_for_near_its_place_and_only_where_something_counts() -> None:
+    torch.manual_seed(0)
+    target, everywhere = torch.rand(1, 3, 64, 64), torch.ones(1, 1, 64, 64)
+    moved, blurred = torch.roll(target, 1, 3), torch.nn.functional.avg_pool2d(target, 3, 1, 1)
+    assert float(contrast_l1(target, target, everywhere)) == 0.0
+    assert float(contrast_l1(target + 0.1, target, everywhere)) < 1e-5  # light is no detail
+    assert float(contrast_l1(blurred, target, everywhere)) > 0.05
+    assert float(contrast_l1(moved, target, everywhere)) < 0.3 * float(contrast_l1(blurred, target, everywhere))
+    left = everywhere.clone()
+    left[..., 24:] = 0.0
+    half = torch.cat([target[..., :40], blurred[..., 40:]], 3)
+    assert float(contrast_l1(half, target, left)) < 1e-6
+
+
+def test_a_flat_picture_has_a_gradient_and_a_term_of_no_weight_is_left_out() -> None:
+    flat, mask = torch.full((1, 3, 32, 32), 0.5, requires_grad=True), torch.ones(1, 1, 32, 32)
+    contrast_l1(flat, torch.rand(1, 3, 32, 32), mask).backward()
+    assert flat.grad is not None
+    assert torch.isfinite(flat.grad).all()
+    output = GuidedOutput(torch.rand(1, 3, 32, 32), torch.zeros(1, 1, 32, 32))
+    loss, values = guided_loss(output, torch.rand(1, 3, 32, 32), mask, mask, terms=LossTerms(0.0, 0.0, 2.0, 0.0))
+    assert float(loss) == pytest.approx(2.0 * values["mask"])
+    assert values["detail"] == 0.0

@@ -12,6 +12,7 @@ from countenance.training.prepare import PersonFaces
 from countenance.training.shading import (
     GRID,
     NEUTRAL_SCALE,
+    canonical_xy,
     light_gain,
     mean_texture,
     shading_of,
@@ -92,7 +93,7 @@ def test_crops_of_all_lights_look_alike_without_their_light() -> None:
         left, right = skin.copy(), skin.copy()
         left[:, SIDE // 2 :] = False
         right[:, : SIDE // 2] = False
-        for pictures, steps in ((mixed.rgb, before), (neutral, after)):
+        for pictures, steps in ((mixed.rgb, before), (neutral[..., :3], after)):
             steps.append(np.median(pictures[row][right]) / np.median(pictures[row][left]))
     assert np.std(after) < 0.3 * np.std(before)
 
@@ -103,8 +104,8 @@ def test_taking_the_light_off_and_putting_it_back_is_the_picture() -> None:
     neutral = without_light(faces, mean)
     for row in (0, 3):
         raster = rasterise(faces.points_xy[row], faces.depth[row], SIDE, SIDE // 2)
-        gain = light_gain(shading_of(faces.rgb[row], faces.points_xy[row], mean), raster)
-        back = neutral[row] / NEUTRAL_SCALE * gain
+        gain = light_gain(shading_of(faces.rgb[row], faces.points_xy[row], mean), canonical_xy(raster))
+        back = neutral[row, ..., :3] / NEUTRAL_SCALE * gain
         assert np.abs(back - faces.rgb[row])[inside(faces, row)].mean() < 2.5
 
 
@@ -114,7 +115,7 @@ def test_the_light_of_one_person_falls_on_another_who_keeps_their_features() -> 
     shading = shading_of(scene.rgb[0], scene.points_xy[0], mean_texture(performer))
     neutral = without_light(lender, mean_texture(lender))
     raster = rasterise(lender.points_xy[0], lender.depth[0], SIDE, SIDE // 2)
-    painted = neutral[0] / NEUTRAL_SCALE * light_gain(shading, raster)
+    painted = neutral[0, ..., :3] / NEUTRAL_SCALE * light_gain(shading, canonical_xy(raster))
     wanted = lit(lender, side_light(1.0)).rgb[0]
     skin = inside(lender, 0)
     assert np.abs(painted - wanted)[skin].mean() < 0.35 * np.abs(lender.rgb[0].astype(float) - wanted)[skin].mean()

@@ -26,6 +26,7 @@ from countenance.errors import (
 )
 from countenance.faceset.records import Moment, NewFace
 from countenance.faceset.store import FaceSet
+from countenance.memory import Held
 from countenance.perception.identity import EMBEDDER_ID
 from countenance.project import Project
 from countenance.training.checkpoint import (
@@ -73,12 +74,15 @@ def _unit(axis: int) -> np.ndarray:
     return vector
 
 
-def fill(project: Project, name: str, seed: int, perception: FakePerception, count: int = 24) -> np.ndarray:
+def fill(
+    project: Project, name: str, seed: int, perception: FakePerception, count: int = 24, size: int = 256
+) -> np.ndarray:
     """A finished face set of made faces; gives their embeddings."""
-    faces = made_faces(count, seed)
+    faces = made_faces(count, seed, size)
     project.person_dir(name).mkdir(parents=True, exist_ok=True)
     vectors = []
-    with FaceSet.open(project.faceset_path(name), create=True) as faceset, faceset.transaction():
+    opened = FaceSet.open(project.faceset_path(name), create=True, crop_size=size)
+    with opened as faceset, faceset.transaction():
         source = faceset.begin_source(f"{name}.mp4", "00" * 32, "video")
         ids = []
         for row in range(count):
@@ -140,6 +144,11 @@ def story(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Story:
 def test_train_resumes_and_then_has_nothing_to_do(story: Story) -> None:
     first = story.train(iterations=1)
     assert (first.iteration, first.resumed, first.samples_seen) == (1, False, 3)
+    assert first.peak_rss_bytes is not None
+    assert first.peak_rss_bytes > 10**8
+    # More than the crops of 2 × 24 faces, which have 9.4 MB.
+    size = sum(tensor.nbytes for tensor in load(story.folder / CHECKPOINT).tensors.values())
+    assert first.largest == Held("weights and optimiser", size, 0)
     second = story.train(iterations=2)
     assert (second.iteration, second.resumed) == (2, True)
     third = story.train(iterations=2)

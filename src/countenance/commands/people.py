@@ -27,10 +27,21 @@ __all__ = ["extract", "faces"]
 @click.option(
     "--like", metavar="PHOTO", type=click.Path(path_type=Path), help="A photo of the person, where others are seen too."
 )
+@click.option(
+    "--crop",
+    metavar="PIXELS",
+    type=click.Choice(["256", "512"]),
+    help="Side of the stored crops: 256, or 512 for cinema-512 [that of the face set; 256 for a new one].",
+)
 @project_option
 @json_option
 def extract(
-    clips: tuple[Path, ...], person: str, like: Path | None, open_project: Callable[[], Project], as_json: bool
+    clips: tuple[Path, ...],
+    person: str,
+    like: Path | None,
+    crop: str | None,
+    open_project: Callable[[], Project],
+    as_json: bool,
 ) -> None:
     """Gather the faces of one person from videos, photos and folders into the person's face set.
 
@@ -41,11 +52,13 @@ def extract(
     Examples:
       countenance extract vera-1.mp4 vera-2.mp4 --person vera
       countenance extract rushes/ --person ivan --like ivan.jpg
+      countenance extract vera-4k.mov --person vera --crop 512
     """
     from countenance import api
 
     with progress_bar(f"extract {person}") as report:
-        result = api.extract(open_project(), person, clips, like=like, progress=report)
+        side = None if crop is None else int(crop)
+        result = api.extract(open_project(), person, clips, like=like, crop=side, progress=report)
     new = sum(not source.skipped for source in result.sources)
     lines = [
         f"{person}: {result.kept} faces kept, {sum(result.rejected.values())} rejected{_reasons(result.rejected)}.",
@@ -73,7 +86,8 @@ def faces(person: str, sheet: Path | None, open_project: Callable[[], Project], 
     from countenance import api
 
     result = api.faces(open_project(), person, sheet=sheet)
-    lines = [f"{person}: {result.kept} faces kept, {sum(result.rejected.values())} rejected."]
+    rejected = sum(result.rejected.values())
+    lines = [f"{person}: {result.kept} faces kept, {rejected} rejected; crops of {result.crop_size} pixels."]
     lines += [f"  {count:>6}  {reason}" for reason, count in result.rejected.items()]
     if result.pending:
         lines.append(f"  {result.pending:>6}  not decided yet: run the same extract command again")

@@ -31,7 +31,7 @@ __all__ = ["swap"]
 @click.command(
     cls=Command,
     short_help="Replace a face; mark, sign and log the result.",
-    resume="Nothing was written; the same command starts over.",
+    resume="There is no output yet; the same command goes on after the last finished segment.",
 )
 @click.argument("footage", type=click.Path(path_type=Path))
 @lender_option
@@ -41,8 +41,14 @@ __all__ = ["swap"]
     "--output",
     metavar="FILE",
     type=click.Path(path_type=Path),
-    help="The render: .mp4, .mov or .mkv; in the project's renders/ if not given.",
+    help="The render: .mp4, .mov, .mkv or .webm; in the project's renders/ if not given.",
 )
+@click.option(
+    "--codec",
+    metavar="NAME",
+    help="h264 (the default) or h265 in mp4, mov and mkv; prores in mov and mkv; ffv1 in mkv; vp9 in webm and mkv.",
+)
+@click.option("--encoder", metavar="NAME", help="One of FFmpeg's encoders by name, for hardware: h264_nvenc, …")
 @preset_option
 @device_option
 @click.option("--overwrite", is_flag=True, help="Replace an output that is there (never the footage).")
@@ -54,6 +60,8 @@ def swap(
     lender: str,
     performer: str,
     output: Path | None,
+    codec: str | None,
+    encoder: str | None,
     preset: str | None,
     device: str | None,
     overwrite: bool,
@@ -64,12 +72,13 @@ def swap(
     """Replace the performer's face in footage by the lender's; mark, sign and log the result.
 
     Needs the lender's consent record and a trained model. Where the performer's face cannot be replaced it is veiled,
-    and the answer says where.
+    and the answer says where. Interrupted in any way, the same command goes on after the last finished segment.
 
     \b
     Examples:
       countenance swap scene.mp4 --lender vera --performer ivan
       countenance swap scene.mp4 --lender vera --performer ivan -o renders/scene.mp4 --overwrite
+      countenance swap scene.mov --lender vera --performer ivan -o hand-over.mov --codec prores
     """
     from countenance import api
 
@@ -84,9 +93,16 @@ def swap(
             device=device,
             overwrite=overwrite,
             leave_out_label=without_label,
+            codec=codec,
+            encoder=encoder,
             progress=report,
+            note=_note,
         )
     answer({"swap": result}, _told(result), as_json=as_json)
+
+
+def _note(sentence: str) -> None:
+    click.echo(sentence, err=True)
 
 
 def _told(result: SwapReport) -> str:
@@ -99,7 +115,7 @@ def _told(result: SwapReport) -> str:
             f"{span.reason}"
             for span in did.veiled_spans
         ),
-        *(f"  sound left out: {what}" for what in did.sound_left_out),
+        *(f"  left out: {what}" for what in did.left_out),
         f"Signed under consent record {result.record_id}; watermark {result.watermark}; "
         + ("with" if result.label_shown else "without")
         + " the visible label.",

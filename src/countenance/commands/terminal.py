@@ -108,7 +108,10 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Answer as JS
 lender_option = click.option("--lender", required=True, metavar="NAME", help="Whose face is shown.")
 performer_option = click.option("--performer", required=True, metavar="NAME", help="Whose face is replaced.")
 preset_option = click.option(
-    "--preset", metavar="NAME", help="swift (ours) or classic (the 2017 recipe); the project's own if not given."
+    "--preset",
+    metavar="NAME",
+    help="swift (ours), cinema-256 or cinema-512 (larger, for a GPU), or classic (the 2017 recipe); "
+    "the project's own if not given.",
 )
 device_option = click.option("--device", metavar="NAME", help="auto, cpu, cuda or mps; the project's own if not given.")
 

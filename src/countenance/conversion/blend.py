@@ -85,6 +85,7 @@ def paste(
     painted = _resample(painted_rgb, geometry.compose(place, to_mask), size_wh)
     change = np.asarray(cv2.subtract(painted, plate, dtype=cv2.CV_32F), np.float32)
     if method == "pyramid":
+        change[alpha == 0.0] = 0.0  # the coarse octaves reach out of the mask: what the painted crop has there is hair
         change = _mix_by_octaves(change, alpha)
     else:
         change *= alpha[..., None]

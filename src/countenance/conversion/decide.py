@@ -61,10 +61,11 @@ class Decider:
     Args:
         settings: thresholds.
         performer_cosine: similarity from which one look by itself shows the performer.
+        crop_size: side in pixels of the crops that faces are aligned to.
     """
 
-    def __init__(self, settings: ConvertSettings, performer_cosine: float) -> None:
-        self._settings, self._performer_cosine = settings, performer_cosine
+    def __init__(self, settings: ConvertSettings, performer_cosine: float, crop_size: int = geometry.CROP_SIZE) -> None:
+        self._settings, self._performer_cosine, self._crop_size = settings, performer_cosine, crop_size
         self._shot_of_performer = -1
 
     def __call__(self, watched: Iterator[WatchedFrame]) -> Iterator[DecidedFrame]:
@@ -135,9 +136,7 @@ class Decider:
             return None
         history, index = look.track.points, seen.frame.index
         points = history.at(index, min(_EXPRESSION_REACH, self._settings.smoothing_frames))
-        matrix = geometry.aligned_from_frame(
-            history.at(index, self._settings.smoothing_frames), self._settings.crop_size
-        )
+        matrix = geometry.aligned_from_frame(history.at(index, self._settings.smoothing_frames), self._crop_size)
         landmarks = FaceLandmarks(points, measured.depth, measured.blendshapes, measured.presence)
         return DecidedFace(look.track.number, "replace", "", head_ellipse(look.box_xyxy), landmarks, matrix)
 

@@ -1,22 +1,29 @@
-"""Converts footage: decode ▸ perceive ▸ paint ▸ mark and encode, in a thread each; memory does not grow with length."""
+"""Converts footage: decode ▸ perceive ▸ paint ▸ mark and encode, in a thread each; memory does not grow with length.
+
+The pictures are encoded in segments, joined at the end without encoding them again. With each finished segment goes
+what the trackers and smoothers remember before the next frame, so that interrupted work goes on to the same bits.
+"""
 
 from __future__ import annotations
 
 from fractions import Fraction
-from itertools import islice
 from statistics import median
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from countenance.atomic import work_folder
+from countenance.conversion import state
 from countenance.conversion.decide import DecidedFrame, Decider
 from countenance.conversion.report import ConvertReport, Spans, Stopwatch, timecode
+from countenance.conversion.segments import SegmentStore, SegmentWriter
 from countenance.conversion.settings import ConvertSettings
 from countenance.conversion.stages import Stage, StageLine
 from countenance.conversion.swap import FaceSwapper, PaintedFrame, Painter
 from countenance.conversion.track import Tracker
 from countenance.errors import CountenanceError, MarkError, NoFaceError, OutputError
+from countenance.media.codecs import encoder_for, encoding_of
 from countenance.media.probe import VideoInfo, probe
 from countenance.media.read import read_frames
 from countenance.media.write import VideoWriter
@@ -25,7 +32,7 @@ from countenance.perception.screen import require_adult, require_decent
 from countenance.types import Frame
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
     from countenance.perception.perceive import Perception
@@ -33,6 +40,8 @@ if TYPE_CHECKING:
     from countenance.types import Float32, UInt8
 
 __all__ = ["convert"]
+
+_WORK_PREFIX = ".countenance-segments-"
 
 
 def convert(
@@ -45,6 +54,7 @@ def convert(
     watermark: Callable[[UInt8], UInt8],
     perception: Perception | None = None,
     settings: ConvertSettings | None = None,
+    store: SegmentStore | None = None,
     progress: Progress | None = None,
 ) -> ConvertReport:
     """Replace the performer's face in footage by what the swapper paints.
@@ -62,6 +72,8 @@ def convert(
         watermark: draws the invisible watermark; likewise.
         perception: the networks; the real ones when None.
         settings: the knobs; the defaults when None.
+        store: holds the finished segments; the conversion goes on after them. When None they go into a private folder
+            beside the output, which is removed in every case.
         progress: told the number of finished frames.
 
     Raises:
@@ -70,7 +82,7 @@ def convert(
         SexualContentError: a sampled frame was flagged.
         MinorError: the performer appears under age.
         MarkError: a mark returned something that is no such picture.
-        OutputError: writing failed; nothing is left.
+        OutputError: writing failed; nothing is left but the finished segments in ``store``.
         CountenanceError: a stage failed in a way it should not; with the place.
         ValueError: the template is no unit vector of 128 numbers.
     """
@@ -79,8 +91,13 @@ def convert(
         from countenance.perception.perceive import Perception
 
         perception = Perception()
-    job = _Job(footage, out_unmarked, perception, settings or ConvertSettings(), probe(footage))
-    return job.run(swapper, performer_template, label, watermark, progress)
+    knobs, info = settings or ConvertSettings(), probe(footage)
+    if store is not None:
+        job = _Job(footage, out_unmarked, perception, knobs, info, store)
+        return job.run(swapper, performer_template, label, watermark, progress)
+    with work_folder(out_unmarked.parent, _WORK_PREFIX) as work:
+        job = _Job(footage, out_unmarked, perception, knobs, info, SegmentStore(work, b"not kept", {}))
+        return job.run(swapper, performer_template, label, watermark, progress)
 
 
 def _check_template(template: Float32) -> None:
@@ -96,11 +113,23 @@ class _Job:
     """One conversion: what its stages share, and what they count."""
 
     def __init__(
-        self, footage: Path, out: Path, perception: Perception, settings: ConvertSettings, info: VideoInfo
+        self,
+        footage: Path,
+        out: Path,
+        perception: Perception,
+        settings: ConvertSettings,
+        info: VideoInfo,
+        store: SegmentStore,
     ) -> None:
         if out.exists() and out.samefile(footage):
             raise OutputError(f"{out} is the footage itself. Choose another name for the render.")
         self.footage, self.out, self.see, self.settings, self.info = footage, out, perception, settings, info
+        self.store, self.began_at = store, store.next_frame
+        encoder = encoder_for(out, settings.codec, settings.encoder)
+        self.encoding = encoding_of(
+            encoder, info.width, info.height, info.average_rate, crf=settings.crf, preset=settings.preset
+        )
+        self.segment_frames = max(1, round(settings.segment_seconds * float(info.average_rate)))
         self.watch = Stopwatch()
         self.spans = Spans(info.average_rate, info.start_pts * info.time_base)
         self.ages: list[float] = []
@@ -108,6 +137,8 @@ class _Job:
         self.encode_seconds = 0.0
         self._next_screen: Fraction | None = None
         self._next_age: Fraction | None = None
+        self._memories: dict[int, dict[str, Any]] = {}
+        self._recall(store.memory)
 
     def run(
         self,
@@ -118,46 +149,121 @@ class _Job:
         progress: Progress | None,
     ) -> ConvertReport:
         began = perf_counter()
-        segmenter = self.see.segmenter if self.settings.occlusion else None
-        painter = Painter(swapper, self.settings, segmenter, self.watch)
+        busy: dict[str, float] = {}
+        if not self.store.complete:
+            busy = self._convert(swapper, template, label, watermark, progress)
+        self._require_result()
+        return self._report(busy, began, self._join())
+
+    def _convert(
+        self,
+        swapper: FaceSwapper,
+        template: Float32,
+        label: Callable[[UInt8], UInt8],
+        watermark: Callable[[UInt8], UInt8],
+        progress: Progress | None,
+    ) -> dict[str, float]:
+        settings = self.settings
+        segmenter = self.see.segmenter if settings.occlusion else None
+        painter = Painter(swapper, settings, segmenter, self.watch)
+        self._fill(painter)
         line = StageLine(
             [
-                Stage("decode", lambda _: read_frames(self.footage)),
-                Stage("perceive", lambda frames: self._perceive(frames, template)),
-                Stage("paint", lambda decided: _painted(decided, painter, self.settings.batch_frames)),
+                Stage("decode", lambda _: read_frames(self.footage, start_index=self.began_at)),
+                Stage("perceive", lambda frames: self._perceive(frames, template, painter.crop_size)),
+                Stage("paint", lambda decided: self._paint(decided, painter)),
             ],
-            queue_length=self.settings.queue_frames,
+            queue_length=settings.queue_frames,
         )
-        settings = self.settings
-        writer = VideoWriter(
-            self.out, self.info, codec=settings.codec, crf=settings.crf, preset=settings.preset, audio_from=self.footage
-        )
-        # The line is the inner block: its threads have ended before the writer finishes or removes the file.
+        writer = SegmentWriter(self.store, self.info, self.encoding, crf=settings.crf, preset=settings.preset)
+        # The line is the inner block: its threads have ended before the writer finishes or removes the segment.
         with writer:
             with line:
                 self._encode(line, writer, label, watermark, progress)
-            self._require_result()
-            sound_left_out = writer.audio_left_out
-        return self._report(line, perf_counter() - began, sound_left_out)
+            if self.frames > self.store.next_frame:
+                writer.finish(self._counted() | {"ages": state.dump(self.ages)}, complete=True)
+        return line.busy_seconds
 
-    def _perceive(self, frames: Iterator[Frame], template: Float32) -> Iterator[DecidedFrame]:
+    def _join(self) -> tuple[str, ...]:
+        """Make the film of its segments; names what of the footage cannot come along."""
+        settings = self.settings
+        writer = VideoWriter(
+            self.out,
+            self.info,
+            codec=self.encoding.encoder,
+            crf=settings.crf,
+            preset=settings.preset,
+            tracks_from=self.footage,
+            private=True,
+        )
+        with writer:
+            writer.append(self.store.folder, self.store.segments)
+            return writer.left_out
+
+    def _starts_segment(self, index: int) -> bool:
+        return index % self.segment_frames == 0 and index > self.began_at
+
+    def _remember(self, index: int, **parts: Any) -> None:
+        """Lay down what is remembered before a frame; its stage's thread does so just before it takes the frame."""
+        self._memories.setdefault(index, {}).update({name: state.dump(part) for name, part in parts.items()})
+
+    def _recall(self, memory: Mapping[str, Any]) -> None:
+        if not memory:
+            return
+        (self.frames, self.replaced, self.veiled, self.faces, self.shots) = state.load(memory["counts"])
+        state.fill(self.spans, memory["spans"])
+        self.ages = state.load(memory["ages"])
+        self._next_screen, self._next_age = state.load(memory.get("screen")), state.load(memory.get("age"))
+
+    def _fill(self, part: Tracker | Decider | Painter) -> None:
+        """Give a part what it remembered in the run before."""
+        stored = self.store.memory.get(type(part).__name__)
+        if stored is not None:
+            state.fill(part, stored)
+
+    def _counted(self) -> dict[str, Any]:
+        counts = [self.frames, self.replaced, self.veiled, self.faces, self.shots]
+        return {"counts": counts, "spans": state.dump(self.spans)}
+
+    def _perceive(self, frames: Iterator[Frame], template: Float32, crop_size: int) -> Iterator[DecidedFrame]:
         settings = self.settings
         threshold = SAME_PERSON_COSINE if settings.performer_cosine is None else settings.performer_cosine
         tracker = Tracker(self.see, template, settings, self.watch)
-        watched = (tracker(frame) for frame in self._screened(frames))
-        for decided in Decider(settings, threshold)(watched):
+        decider = Decider(settings, threshold, crop_size)
+        self._fill(tracker)
+        self._fill(decider)
+        for decided in decider(tracker(frame) for frame in self._screened(frames, tracker)):
             self._estimate_age(decided)
+            follows = decided.frame.index + 1
+            if self._starts_segment(follows):
+                self._remember(follows, Decider=decider, age=self._next_age, ages=self.ages)
             yield decided
 
-    def _screened(self, frames: Iterator[Frame]) -> Iterator[Frame]:
+    def _screened(self, frames: Iterator[Frame], tracker: Tracker) -> Iterator[Frame]:
         """The frames as they come; now and then one passes the sexual-content screen first."""
         for frame in frames:
+            if self._starts_segment(frame.index):
+                self._remember(frame.index, Tracker=tracker, screen=self._next_screen)
             if self._next_screen is None or frame.pts_seconds >= self._next_screen:
                 with self.watch("screen"):
                     score = self.see.screen(frame.rgb)
                 require_decent([score], f"{self.footage.name}{self._place(frame)}")
                 self._next_screen = frame.pts_seconds + _seconds(self.settings.screen_seconds)
             yield frame
+
+    def _paint(self, decided: Iterator[DecidedFrame], painter: Painter) -> Iterator[PaintedFrame]:
+        """Paint in batches, none of which reaches into the next segment."""
+        batch: list[DecidedFrame] = []
+        for frame in decided:
+            batch.append(frame)
+            follows = frame.frame.index + 1
+            if len(batch) == self.settings.batch_frames or self._starts_segment(follows):
+                painted, batch = painter(batch), []
+                if self._starts_segment(follows):
+                    self._remember(follows, Painter=painter)
+                yield from painted
+        if batch:
+            yield from painter(batch)
 
     def _estimate_age(self, decided: DecidedFrame) -> None:
         """How old the performer looks, now and then, where the face is good enough to be replaced."""
@@ -171,7 +277,7 @@ class _Job:
     def _encode(
         self,
         line: StageLine,
-        writer: VideoWriter,
+        writer: SegmentWriter,
         label: Callable[[UInt8], UInt8],
         watermark: Callable[[UInt8], UInt8],
         progress: Progress | None,
@@ -181,6 +287,8 @@ class _Job:
         try:
             for painted in line.results():
                 began = perf_counter()
+                if self._starts_segment(painted.frame.index):
+                    writer.finish(self._memories.pop(painted.frame.index) | self._counted())
                 stage = "marks"
                 with self.watch("marks"):
                     rgb = _marked(painted.frame.rgb, label, watermark)
@@ -235,9 +343,10 @@ class _Job:
             "Nothing was written; this is a defect of that stage, please report it with this sentence."
         )
 
-    def _report(self, line: StageLine, seconds: float, sound_left_out: tuple[str, ...]) -> ConvertReport:
-        per_frame = 1000.0 / max(self.frames, 1)
-        stages = {**line.busy_seconds, "encode": self.encode_seconds}
+    def _report(self, busy: Mapping[str, float], began: float, left_out: tuple[str, ...]) -> ConvertReport:
+        made = self.frames - self.began_at
+        per_frame = 1000.0 / max(made, 1)
+        seconds = perf_counter() - began
         return ConvertReport(
             frames=self.frames,
             replaced=self.replaced,
@@ -247,16 +356,14 @@ class _Job:
             shots=self.shots,
             median_age=median(self.ages),
             seconds=seconds,
-            frames_per_second=self.frames / max(seconds, 1e-9),
-            stage_milliseconds={name: value * per_frame for name, value in stages.items()},
+            frames_per_second=made / max(seconds, 1e-9),
+            stage_milliseconds={
+                name: value * per_frame for name, value in {**busy, "encode": self.encode_seconds}.items()
+            },
             step_milliseconds={name: value * per_frame for name, value in self.watch.seconds.items()},
-            sound_left_out=sound_left_out,
+            left_out=left_out,
+            resumed_at_frame=self.began_at,
         )
-
-
-def _painted(decided: Iterator[DecidedFrame], painter: Painter, batch: int) -> Iterator[PaintedFrame]:
-    while frames := list(islice(decided, batch)):
-        yield from painter(frames)
 
 
 def _marked(rgb: UInt8, label: Callable[[UInt8], UInt8], watermark: Callable[[UInt8], UInt8]) -> UInt8:

@@ -48,7 +48,9 @@ class ConvertReport:
     ``frames`` is the sum of ``replaced`` (the performer's face was replaced and nothing veiled), ``veiled`` (a face was
     veiled) and ``passed`` (footage as it was, but for the marks). ``stage_milliseconds`` is the time at work per frame,
     by stage, waiting left out; ``step_milliseconds`` likewise for the steps inside stages. ``seconds`` is the wall
-    clock, ``frames_per_second`` follows from it. ``sound_left_out`` names sound tracks that could not be carried over.
+    clock, ``frames_per_second`` follows from it. ``left_out`` names what of the footage could not be carried
+    over. ``resumed_at_frame`` is the first frame that this run made, when an interrupted one went before; all times are
+    then of this run and its frames only.
     """
 
     frames: int
@@ -62,7 +64,8 @@ class ConvertReport:
     frames_per_second: float
     stage_milliseconds: dict[str, float]
     step_milliseconds: dict[str, float]
-    sound_left_out: tuple[str, ...] = ()
+    left_out: tuple[str, ...] = ()
+    resumed_at_frame: int = 0
 
     def to_json(self) -> dict[str, Any]:
         """The same as plain JSON values."""

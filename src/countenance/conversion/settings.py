@@ -14,7 +14,6 @@ BlendMethod = Literal["pyramid", "feather"]
 
 # What each number may be: (lowest, highest).
 _BOUNDS = {
-    "crop_size": (64, 1024),
     "color_strength": (0.0, 1.0),
     "color_seconds": (0.0, 10.0),
     "smoothing_frames": (0, 12),
@@ -31,6 +30,7 @@ _BOUNDS = {
     "batch_frames": (1, 64),
     "queue_frames": (1, 64),
     "crf": (0, 51),
+    "segment_seconds": (0.2, 600.0),
 }
 
 
@@ -45,7 +45,6 @@ class ConvertSettings:
         front of the face; off, because it takes hands and microphones for the person and costs as much as the blend
         itself (bench/blending.py, occl_C: 4.74 % painted on the occluder with it, 4.78 % without). The swapper's mask
         does that work.
-        ``crop_size``: side in pixels of the aligned faces that the swapper sees.
 
     Tracking
         ``smoothing_frames``: frames on either side that the alignment is fitted over; as many before as after, so it
@@ -61,8 +60,13 @@ class ConvertSettings:
 
     Work
         ``screen_seconds``: a frame so often is screened. ``batch_frames``: at most so many frames' faces go to the
-        swapper together. ``queue_frames``: frames that wait between two stages. ``codec``, ``crf``, ``preset``: of the
-        encoder.
+        swapper together. ``queue_frames``: frames that wait between two stages. ``segment_seconds``: how much is lost
+        at most when the work is killed; a segment that long is finished, synced and never made again.
+
+    File
+        ``codec``: one of :data:`countenance.media.codecs.CODECS`, the container's default when None. ``encoder``: one
+        of FFmpeg's encoders by name, for hardware; never used unless named. ``crf``, ``preset``: of the encoder, where
+        it knows them.
 
     Raises:
         ConfigError: a value is out of range.
@@ -72,7 +76,6 @@ class ConvertSettings:
     color_strength: float = 0.7
     color_seconds: float = 0.4
     occlusion: bool = False
-    crop_size: int = 256
     smoothing_frames: int = 3
     lookahead_frames: int = 6
     strong_score: float = 0.6
@@ -86,7 +89,9 @@ class ConvertSettings:
     screen_seconds: float = 0.5
     batch_frames: int = 4
     queue_frames: int = 4
-    codec: str = "libx264"
+    segment_seconds: float = 6.0
+    codec: str | None = None
+    encoder: str | None = None
     crf: int = 16
     preset: str = "medium"
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from countenance.perception.segment import PersonSegmenter
     from countenance.types import Float32, Float64, Mask, SwappedFace, UInt8
 
-__all__ = ["FaceSwapper", "PaintedFrame", "Painter", "align"]
+__all__ = ["FaceSwapper", "PaintedFrame", "Painter", "Remembered", "align"]
 
 _COVERED = 0.1  # of the face's hull: with less left to paint, nothing was replaced
 _FORGET_SECONDS = 5.0  # tracks that ended so long ago; a long film has many
@@ -31,7 +31,10 @@ _COLOR_SIDE = 64  # colours are compared at this size: detail has no part in the
 
 
 class FaceSwapper(Protocol):
-    """Paints the lender's face for each aligned face of the performer, aligned like its input."""
+    """Paints the lender's face for each aligned face of the performer, aligned like its input.
+
+    One that wants crops of another side than :data:`countenance.geometry.CROP_SIZE` has it as ``crop_size``, in pixels.
+    """
 
     def __call__(self, faces: Sequence[AlignedFace]) -> Sequence[SwappedFace]:
         """One result a face, in order. The faces may be of several frames."""
@@ -80,7 +83,9 @@ def align(rgb: UInt8, landmarks: FaceLandmarks, aligned_from_frame: Float64, siz
 
 
 @dataclass(slots=True)
-class _Remembered:
+class Remembered:
+    """The last colour match of a track, with the shot and the time that it was made for."""
+
     match: color.ColorMatch
     shot: int
     seconds: float
@@ -94,6 +99,9 @@ class Painter:
         settings: knobs.
         segmenter: tells the person from what is in front; None leaves occlusion to the swapper's mask.
         watch: takes the time of each step.
+
+    Attributes:
+        crop_size: side in pixels of the aligned faces that the swapper wants.
     """
 
     def __init__(
@@ -104,8 +112,9 @@ class Painter:
         watch: Stopwatch | None = None,
     ) -> None:
         self._swapper, self._settings, self._segmenter = swapper, settings, segmenter
+        self.crop_size = int(getattr(swapper, "crop_size", geometry.CROP_SIZE))
         self._watch = watch or Stopwatch()
-        self._matches: dict[int, _Remembered] = {}
+        self._matches: dict[int, Remembered] = {}
 
     def __call__(self, frames: Sequence[DecidedFrame]) -> list[PaintedFrame]:
         """Paint some consecutive frames.
@@ -130,7 +139,7 @@ class Painter:
 
     def _aligned(self, decided: DecidedFrame) -> list[AlignedFace]:
         return [
-            align(decided.frame.rgb, face.landmarks, face.aligned_from_frame, self._settings.crop_size)
+            align(decided.frame.rgb, face.landmarks, face.aligned_from_frame, self.crop_size)
             for face in decided.faces
             if face.landmarks is not None and face.aligned_from_frame is not None
         ]
@@ -186,7 +195,7 @@ class Painter:
         if last is not None and last.shot == decided.shot and self._settings.color_seconds > 0.0:
             amount = 1.0 - float(np.exp(-max(seconds - last.seconds, 0.0) / self._settings.color_seconds))
             match = last.match.toward(match, amount)
-        self._matches[track] = _Remembered(match, decided.shot, seconds)
+        self._matches[track] = Remembered(match, decided.shot, seconds)
         for number in [number for number, kept in self._matches.items() if seconds - kept.seconds > _FORGET_SECONDS]:
             del self._matches[number]
         return color.apply_match(painted_rgb, match)

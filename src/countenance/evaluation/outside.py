@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 
 from countenance.conversion.settings import ConvertSettings
+from countenance.media.codecs import encoder_for
 from countenance.media.probe import probe
 from countenance.media.read import read_frames
 from countenance.media.write import VideoWriter
@@ -100,7 +101,8 @@ def encode_unswapped(
         MediaError, OutputError: as reading and writing do.
     """
     info = probe(footage)
-    with VideoWriter(out, info, codec=settings.codec, crf=settings.crf, preset=settings.preset) as writer:
+    codec = encoder_for(out, settings.codec, settings.encoder)
+    with VideoWriter(out, info, codec=codec, crf=settings.crf, preset=settings.preset) as writer:
         for frame in read_frames(footage):
             writer.write(Frame(marking(frame.rgb), frame.index, frame.pts, frame.time_base))
             if progress is not None:

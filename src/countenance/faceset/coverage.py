@@ -95,7 +95,7 @@ def measure(faceset: FaceSet, person: str) -> Coverage:
     records = faceset.records("kept")
     ids = [record.id for record in records]
     rows = np.linspace(0, max(len(ids) - 1, 0), min(len(ids), _SAMPLED)).round().astype(np.intp)
-    some = faceset.load_some([ids[row] for row in rows])
+    some = faceset.load_some([ids[row] for row in rows], crop_size=CROP_SIZE)
     traits = faceset.traits(ids)
     expression = traits[:, 2:] * 0.25
     if ids:  # traits come about their mean; any face that is known as such tells where the mean is

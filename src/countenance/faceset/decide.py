@@ -9,6 +9,7 @@ import numpy as np
 from countenance.errors import MinorError, NoFaceError
 from countenance.faceset.curate import Identity, identities
 from countenance.faceset.records import Vectors
+from countenance.geometry import CROP_SIZE
 from countenance.perception.identity import EMBEDDER_ID, SAME_PERSON_COSINE
 from countenance.perception.screen import require_adult
 from countenance.types import FaceLandmarks
@@ -147,7 +148,7 @@ def _estimate_ages(
     for source in np.unique(source_ids):
         of_source = ids[source_ids == source]
         picked = np.unique(np.linspace(0, len(of_source) - 1, min(len(of_source), AGES_A_SOURCE)).round().astype(int))
-        faces = faceset.load_some([int(face) for face in of_source[picked]])
+        faces = faceset.load_some([int(face) for face in of_source[picked]], crop_size=CROP_SIZE)
         for row, face in enumerate(faces.ids):
             marks = FaceLandmarks(
                 faces.landmarks_xy[row], faces.depth[row], faces.blendshapes[row], float(faces.presence[row])

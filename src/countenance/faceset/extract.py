@@ -5,13 +5,18 @@ from __future__ import annotations
 import hashlib
 from contextlib import suppress
 from dataclasses import dataclass
+from statistics import median
 from time import perf_counter
 from typing import TYPE_CHECKING, Literal
 
-from countenance.errors import FaceSetError, MediaError, NoFaceError, SexualContentError
+import numpy as np
+
+from countenance.errors import ConfigError, FaceSetError, MediaError, NoFaceError, SexualContentError
+from countenance.faceset.crops import CROP_SIZES
 from countenance.faceset.decide import decide
 from countenance.faceset.gather import align, embed, read_source
 from countenance.faceset.store import FaceSet
+from countenance.geometry import CROP_SIZE, template
 from countenance.media.probe import probe
 from countenance.media.read import is_photo, list_sources, read_picture
 from countenance.perception.identity import EMBEDDER_ID, SAME_PERSON_COSINE
@@ -27,6 +32,8 @@ if TYPE_CHECKING:
     from countenance.types import Float32
 
 __all__ = ["ExtractReport", "SourceReport", "extract"]
+
+_ENLARGED = 0.75  # of a crop's side: with less in the footage, the next smaller crop would nearly do
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +72,7 @@ def extract(
     sources: Sequence[Path],
     *,
     like: Path | None = None,
+    crop: int | None = None,
     perception: Perception | None = None,
     progress: Progress | None = None,
 ) -> ExtractReport:
@@ -79,6 +87,8 @@ def extract(
         person: name of the person.
         sources: videos, photos and folders of them.
         like: a photo of the person; the largest face in it counts.
+        crop: side of the crops in pixels, one of :data:`countenance.faceset.crops.CROP_SIZES`; None is that of the
+            face set, and the smallest for a new one.
         perception: the networks; the real ones when None.
         progress: called per frame, in frames.
 
@@ -87,18 +97,21 @@ def extract(
         NoFaceError: no usable face, or none of this person.
         SexualContentError: the screen flagged a source; nothing of that source is kept.
         MinorError: the person appears under age; nothing of these sources is kept.
-        FaceSetError: the existing face set is damaged or was tampered with.
+        FaceSetError: the existing face set is damaged, was tampered with, or holds crops of another side.
+        ConfigError: there are no crops of that side.
         ProjectError, OutputError, WeightsError: see there.
     """
     started = perf_counter()
+    if crop is not None and crop not in CROP_SIZES:
+        raise ConfigError(f"There are no crops of {crop} pixels. Choose {' or '.join(map(str, CROP_SIZES))}.")
     path = project.faceset_path(person)
     files = list_sources(sources)
     networks = perception or Perception()
     wanted = None if like is None else _embedding_of(like, networks)
     had_folder = path.parent.exists()
-    faceset = FaceSet.open(path, create=True)
+    faceset = FaceSet.open(path, create=True, crop_size=crop or CROP_SIZES[0])
     try:
-        _check_existing(faceset, person, wanted)
+        _check_existing(faceset, person, wanted, crop)
     except BaseException:
         faceset.close()  # and nothing else: a file that does not check out is the user's to look at
         raise
@@ -118,8 +131,13 @@ def extract(
                     path.parent.rmdir()
 
 
-def _check_existing(faceset: FaceSet, person: str, wanted: Float32 | None) -> None:
+def _check_existing(faceset: FaceSet, person: str, wanted: Float32 | None, crop: int | None) -> None:
     faceset.verify()
+    if crop not in (None, faceset.crop_size):
+        raise FaceSetError(
+            f"The face set of {person} holds crops of {faceset.crop_size} pixels, and all of a face set are alike. "
+            f"Leave out --crop, or delete {faceset.path} and extract all of its sources again with --crop {crop}."
+        )
     embedder, anchor = faceset.embedder_id(), faceset.anchor()
     if embedder not in (None, EMBEDDER_ID):
         raise FaceSetError(
@@ -220,6 +238,22 @@ def _sha256(path: Path) -> str:
         raise MediaError(f"Cannot read {path} ({error.strerror}). Check the file and its permissions.") from error
 
 
+def _too_coarse(faceset: FaceSet, person: str) -> list[str]:
+    """A sentence where crops of more than the usual side only enlarge what was filmed."""
+    side = faceset.crop_size
+    pixels = [record.face_pixels for record in faceset.records("kept")]
+    if side == CROP_SIZE or not pixels:
+        return []
+    # The side that shows a face at the footage's own resolution.
+    native = median(pixels) * side / float(np.ptp(template(side), axis=0).max())
+    if native >= _ENLARGED * side:
+        return []
+    return [
+        f"Most faces of {person} are about {median(pixels):.0f} pixels high in the footage, as much as a crop of "
+        f"{native:.0f} shows: crops of {side} add no detail. Film from nearer by or in a higher resolution."
+    ]
+
+
 def _report(person: str, faceset: FaceSet, run: _Run, notes: list[str], seconds: float) -> ExtractReport:
     kept: dict[int, int] = {}
     rejected: dict[int, int] = {}
@@ -230,6 +264,7 @@ def _report(person: str, faceset: FaceSet, run: _Run, notes: list[str], seconds:
     for source in stored:
         if source.state != "done":
             notes.append(f"{source.name} was not read to its end. Extract it again to finish it.")
+    notes += _too_coarse(faceset, person)
     counts = faceset.counts()
     reports = tuple(
         SourceReport(

@@ -15,6 +15,7 @@ import numpy as np
 
 from countenance import geometry
 from countenance.faceset import layout
+from countenance.faceset.crops import averaged
 from countenance.faceset.curate import BLURRED_BELOW, Seen, face_pixels, reason_before_alignment, sharpness
 from countenance.faceset.follow import FaceFollower, Sighting
 from countenance.faceset.records import MASK_SIZE, Moment, NewFace, NewRejection, Reason, SourceRecord
@@ -42,15 +43,15 @@ _REGION = 256  # side of what the person network sees
 _REGION_FACES = 2.6  # its side in faces: head and shoulders, as on the selfies that it learned from
 
 
-def align(frame_rgb: UInt8, landmarks: FaceLandmarks) -> AlignedFace:
-    """The 256 × 256 crop of a face, with landmarks and depth in the crop's pixels.
+def align(frame_rgb: UInt8, landmarks: FaceLandmarks, size: int = geometry.CROP_SIZE) -> AlignedFace:
+    """The crop of a face, ``size`` × ``size``, with landmarks and depth in the crop's pixels.
 
     Raises:
         ValueError: the landmarks are a single point.
     """
-    matrix = geometry.aligned_from_frame(landmarks.points_xy, geometry.CROP_SIZE)
+    matrix = geometry.aligned_from_frame(landmarks.points_xy, size)
     scale = sqrt(abs(float(np.linalg.det(matrix[:, :2]))))
-    crop = geometry.warp(frame_rgb, matrix, (geometry.CROP_SIZE, geometry.CROP_SIZE))
+    crop = geometry.warp(frame_rgb, matrix, (size, size))
     inside = FaceLandmarks(
         geometry.apply(matrix, landmarks.points_xy),
         (landmarks.depth * scale).astype(np.float32),
@@ -107,7 +108,7 @@ def _frames(path: Path, source: SourceRecord) -> Iterator[Frame]:
 
 
 class _Found(NamedTuple):
-    """A face whose slower facts are being computed: embedding, person mask, PNG."""
+    """A face whose slower facts are being computed: embedding, person mask, PNG; ``aligned`` of the face set's side."""
 
     moment: Moment
     aligned: AlignedFace
@@ -126,7 +127,7 @@ class _Reader:
     ) -> None:
         self.source = source
         self.next_frame = source.next_frame
-        self._faceset = faceset
+        self._faceset, self._crop_size = faceset, faceset.crop_size
         self._perception = perception
         self._pool = pool
         self._follower = FaceFollower(perception)
@@ -172,34 +173,37 @@ class _Reader:
     def _judge(self, frame: Frame, sighting: Sighting) -> None:
         marks = sighting.landmarks
         try:
-            aligned = align(frame.rgb, marks)
+            aligned = align(frame.rgb, marks, self._crop_size)
             pose = geometry.head_pose_degrees(marks.points_xy, marks.depth)
         except ValueError:  # all landmarks in one point
             return
-        sharp = sharpness(aligned.rgb)
+        usual = averaged(aligned, geometry.CROP_SIZE)  # what thresholds were set on
+        sharp = sharpness(usual.rgb)
         moment = Moment(frame.index, frame.pts, frame.time_base)
         size = face_pixels(marks.points_xy)
         reason = reason_before_alignment(marks.points_xy, marks.presence, pose, frame.size_hw)
         if reason is None and sharp < BLURRED_BELOW:
             reason = Reason.BLURRED
-        if reason is None and self._seen.holds_one_like(aligned.rgb, aligned.landmarks.points_xy):
+        if reason is None and self._seen.holds_one_like(usual.rgb, usual.landmarks.points_xy):
             reason = Reason.NEAR_DUPLICATE
         score = sighting.detection_score
         if reason is not None:
-            small = layout.thumbnail_of(aligned.rgb)
+            small = layout.thumbnail_of(usual.rgb)
             self._faces.append(NewRejection(moment, reason, small, sharp, pose, score, marks.presence, size))
             return
-        self._seen.add(aligned.rgb, aligned.landmarks.points_xy)
+        self._seen.add(usual.rgb, usual.landmarks.points_xy)
         region, region_from_frame = _region(frame.rgb, marks.points_xy)
-        rest = self._pool.submit(self._rest, aligned, region, region_from_frame)
+        rest = self._pool.submit(self._rest, aligned, usual, region, region_from_frame)
         self._faces.append(_Found(moment, aligned, sharp, pose, score, size, rest))
 
-    def _rest(self, aligned: AlignedFace, region: UInt8, region_from_frame: Float64) -> tuple[Float32, UInt8, bytes]:
+    def _rest(
+        self, aligned: AlignedFace, usual: AlignedFace, region: UInt8, region_from_frame: Float64
+    ) -> tuple[Float32, UInt8, bytes]:
         person = np.round(self._perception.segmenter(region).values * 255.0).astype(np.uint8)
-        aligned_from_region = geometry.compose(aligned.aligned_from_frame, geometry.invert(region_from_frame))
+        aligned_from_region = geometry.compose(usual.aligned_from_frame, geometry.invert(region_from_frame))
         small_from_region = geometry.compose(geometry.resize_matrix(geometry.CROP_SIZE, MASK_SIZE), aligned_from_region)
         mask = geometry.warp(person, small_from_region, (MASK_SIZE, MASK_SIZE))
-        return embed(self._perception, aligned), mask, layout.png_of(aligned.rgb)
+        return embed(self._perception, usual), mask, layout.png_of(aligned.rgb)
 
 
 def _complete(found: _Found) -> NewFace:
@@ -222,7 +226,7 @@ def _remembered(faceset: FaceSet, source: SourceRecord) -> Seen:
     seen = Seen()
     ids = [record.id for record in faceset.records("pending") if record.source_id == source.id]
     for start in range(0, len(ids), 100):
-        faces = faceset.load_some(ids[start : start + 100])
+        faces = faceset.load_some(ids[start : start + 100], crop_size=geometry.CROP_SIZE)
         for crop, points in zip(faces.rgb, faces.landmarks_xy, strict=True):
             seen.add(crop, points)
     return seen

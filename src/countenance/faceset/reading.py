@@ -10,15 +10,18 @@ import numpy as np
 
 from countenance.errors import FaceSetError
 from countenance.faceset import layout
+from countenance.faceset.crops import CROP_SIZES, averaged
 from countenance.faceset.records import MASK_SIZE, THUMBNAIL_SIZE, Counts, FaceArrays, FaceRecord, SourceRecord, Vectors
 from countenance.geometry import CROP_SIZE
-from countenance.types import BLENDSHAPES, LANDMARKS
+from countenance.memory import Scratch
+from countenance.types import BLENDSHAPES, LANDMARKS, AlignedFace
 
 if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Iterable, Sequence
     from pathlib import Path
 
+    from countenance.memory import DiskRows
     from countenance.types import Float32, UInt8
 
 __all__ = [
@@ -30,6 +33,7 @@ __all__ = [
     "records",
     "row_digest",
     "set_digest",
+    "side",
     "sources",
     "thumbnails",
     "traits",
@@ -70,6 +74,19 @@ def meta(database: sqlite3.Connection, key: str) -> bytes | None:
     """A value of the meta table."""
     row = database.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
     return row[0] if row is not None and isinstance(row[0], bytes) else None
+
+
+def side(database: sqlite3.Connection) -> int:
+    """Side of the crops in pixels; face sets from before it was noted hold 256.
+
+    Raises:
+        FaceSetError: what is noted is no such side.
+    """
+    raw = meta(database, "crop_size")
+    known = {str(size).encode(): size for size in CROP_SIZES} | {None: CROP_SIZE}
+    if raw not in known:
+        raise FaceSetError(f"The face set is damaged: crops of {raw!r} pixels are unknown. Extract it again.")
+    return known[raw]
 
 
 # -- digests ----------------------------------------------------------------------------------------------------------
@@ -177,13 +194,13 @@ def _ints(values: Iterable[int]) -> np.ndarray[Any, np.dtype[np.int64]]:
 
 def thumbnails(database: sqlite3.Connection, ids: Sequence[int]) -> list[UInt8]:
     """Small pictures by id: the stored one, or the crop made small."""
-    result = []
+    result, size = [], side(database)
     for face in ids:
         row = database.execute("SELECT thumbnail, crop FROM faces WHERE id = ?", (face,)).fetchone()
         thumbnail, crop = row if row is not None else (None, None)
         what = f"the picture of face {face}"
         if crop is not None:
-            result.append(layout.thumbnail_of(layout.picture_of(crop, (CROP_SIZE, CROP_SIZE, 3), what)))
+            result.append(layout.thumbnail_of(layout.picture_of(crop, (size, size, 3), what)))
         else:
             result.append(layout.picture_of(thumbnail, (THUMBNAIL_SIZE, THUMBNAIL_SIZE, 3), what))
     return result
@@ -200,18 +217,30 @@ def traits(database: sqlite3.Connection, ids: Sequence[int]) -> Float32:
     return np.asarray(values - values.mean(axis=0), np.float32) if len(values) else values
 
 
-def arrays(database: sqlite3.Connection, status: str) -> FaceArrays:
-    """All faces of a status, decoded, ordered by source and frame."""
+def arrays(
+    database: sqlite3.Connection, status: str, crop_size: int | None = None, scratch: Scratch | None = None
+) -> FaceArrays:
+    """All faces of a status, decoded, ordered by source and frame; crops as in :func:`arrays_of`."""
     query = "SELECT id FROM faces WHERE status = ? ORDER BY source_id, frame_index, id"
-    return arrays_of(database, [int(row[0]) for row in database.execute(query, (status,))])
+    return arrays_of(database, [int(row[0]) for row in database.execute(query, (status,))], crop_size, scratch)
 
 
-def arrays_of(database: sqlite3.Connection, ids: Sequence[int]) -> FaceArrays:
-    """Faces by id, decoded by two threads (OpenCV lets go of the interpreter)."""
-    count = len(ids)
+def arrays_of(
+    database: sqlite3.Connection,
+    ids: Sequence[int],
+    crop_size: int | None = None,
+    scratch: Scratch | None = None,
+) -> FaceArrays:
+    """Faces by id, decoded by two threads (OpenCV lets go of the interpreter); crops averaged down to ``crop_size``.
+
+    The crops lie where ``scratch`` has room for them, in memory when it is None.
+    """
+    count, stored_size = len(ids), side(database)
+    size = crop_size or stored_size
     place = {source.id: number for number, source in enumerate(sources(database))}
+    crops = (scratch or Scratch()).rows("crops", (count, size, size, 3))
     faces = FaceArrays(
-        rgb=np.zeros((count, CROP_SIZE, CROP_SIZE, 3), np.uint8),
+        rgb=crops,
         aligned_from_frame=np.zeros((count, 2, 3), np.float64),
         landmarks_xy=np.zeros((count, LANDMARKS, 2), np.float32),
         depth=np.zeros((count, LANDMARKS), np.float32),
@@ -232,7 +261,7 @@ def arrays_of(database: sqlite3.Connection, ids: Sequence[int]) -> FaceArrays:
                 raise FaceSetError(f"Face {face} or its source is missing in the face set. Extract the faces again.")
             faces.source_index[number], faces.frame_index[number] = place[row[0]], row[1]
             faces.presence[number] = row[2]
-            pending.append(pool.submit(_decode, faces, number, face, row[3:]))
+            pending.append(pool.submit(_decode, faces, crops, number, face, row[3:], stored_size))
             if len(pending) >= 64:  # a bound on the compressed bytes in memory
                 for done in pending:
                     done.result()
@@ -242,7 +271,9 @@ def arrays_of(database: sqlite3.Connection, ids: Sequence[int]) -> FaceArrays:
     return faces
 
 
-def _decode(faces: FaceArrays, number: int, face: int, row: Sequence[object]) -> None:
+def _decode(
+    faces: FaceArrays, crops: UInt8 | DiskRows, number: int, face: int, row: Sequence[object], stored_size: int
+) -> None:
     matrix, points, depth, blendshapes, embedding, mask, crop = row
     faces.aligned_from_frame[number] = layout.array_of(matrix, "<f8", (2, 3), f"the matrix of face {face}")
     faces.landmarks_xy[number] = layout.array_of(points, "<f4", (LANDMARKS, 2), f"the landmarks of face {face}")
@@ -250,4 +281,11 @@ def _decode(faces: FaceArrays, number: int, face: int, row: Sequence[object]) ->
     faces.blendshapes[number] = layout.array_of(blendshapes, "<f4", (BLENDSHAPES,), f"the expression of face {face}")
     faces.embeddings[number] = layout.array_of(embedding, "<f4", (_EMBEDDING,), f"the embedding of face {face}")
     faces.person_mask[number] = layout.picture_of(mask, (MASK_SIZE, MASK_SIZE), f"the mask of face {face}")
-    faces.rgb[number] = layout.picture_of(crop, (CROP_SIZE, CROP_SIZE, 3), f"the crop of face {face}")
+    rgb = layout.picture_of(crop, (stored_size, stored_size, 3), f"the crop of face {face}")
+    size = crops.shape[1]
+    if size != stored_size:
+        whole = AlignedFace(rgb, faces.aligned_from_frame[number], faces.landmarks(number))
+        small = averaged(whole, size)
+        rgb, faces.aligned_from_frame[number] = small.rgb, small.aligned_from_frame
+        faces.landmarks_xy[number], faces.depth[number] = small.landmarks.points_xy, small.landmarks.depth
+    crops[number] = rgb

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
-from countenance.types import FaceLandmarks
+from countenance.types import AlignedFace, FaceLandmarks
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from countenance.types import AlignedFace, Float32, Float64, UInt8
+    from countenance.memory import Rows
+    from countenance.types import Float32, Float64, UInt8
 
 __all__ = [
     "MASK_SIZE",
@@ -62,7 +63,8 @@ class Moment(NamedTuple):
 class NewFace:
     """A face that passed everything but the question who it is.
 
-    ``aligned`` a 256 × 256 crop with landmarks in its pixels; ``embedding`` float32 ``(128,)`` computed from the crop;
+    ``aligned`` a crop of the face set's side with landmarks in its pixels; ``embedding`` float32 ``(128,)`` computed
+    from the crop;
     ``person_mask`` uint8 ``(64, 64)``, 255 where the crop shows a person; ``sharpness`` see ``curate.sharpness``;
     ``pose_degrees`` yaw, pitch, roll; ``face_pixels`` longer side of the landmarks' box in the frame; ``png`` the crop
     already compressed (by another thread), else the store does it.
@@ -152,13 +154,13 @@ class Counts:
 class FaceArrays:
     """Faces, decoded, ordered by source and frame.
 
-    ``rgb`` uint8 ``(N, 256, 256, 3)``; ``aligned_from_frame`` float64 ``(N, 2, 3)``; ``landmarks_xy`` float32
+    ``rgb`` uint8 ``(N, S, S, 3)``, read by row; ``aligned_from_frame`` float64 ``(N, 2, 3)``; ``landmarks_xy`` float32
     ``(N, 478, 2)`` in pixels of the crop; ``depth`` float32 ``(N, 478)`` in the same pixels; ``blendshapes`` float32
     ``(N, 52)`` in [0, 1]; ``embeddings`` float32 ``(N, 128)``, unit length; ``frame_index`` and ``source_index`` int64
     ``(N,)``; ``person_mask`` uint8 ``(N, 64, 64)``, 255 = person; ``presence`` float32 and ``ids`` int64 ``(N,)``.
     """
 
-    rgb: UInt8
+    rgb: Rows
     aligned_from_frame: Float64
     landmarks_xy: Float32
     depth: Float32
@@ -176,6 +178,10 @@ class FaceArrays:
     def landmarks(self, row: int) -> FaceLandmarks:
         """The landmarks of one face, in pixels of its crop."""
         return FaceLandmarks(self.landmarks_xy[row], self.depth[row], self.blendshapes[row], float(self.presence[row]))
+
+    def aligned(self, row: int) -> AlignedFace:
+        """One face as it was aligned."""
+        return AlignedFace(self.rgb[row], self.aligned_from_frame[row], self.landmarks(row))
 
 
 class Vectors(NamedTuple):

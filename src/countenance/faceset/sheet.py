@@ -10,6 +10,7 @@ import numpy as np
 
 from countenance.atomic import write_bytes
 from countenance.errors import NoFaceError
+from countenance.geometry import CROP_SIZE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -93,7 +94,8 @@ def _faces(part: Any, faceset: FaceSet, shown: Sequence[FaceRecord], total: int)
     part.subplots_adjust(left=0.02, right=0.98, top=0.87, bottom=0.0)
     pictures: list[UInt8] = []
     for start in range(0, len(shown), 25):
-        crops = faceset.load_some([record.id for record in shown[start : start + 25]]).rgb
+        some = [record.id for record in shown[start : start + 25]]
+        crops = faceset.load_some(some, crop_size=CROP_SIZE).rgb
         pictures += [crop[::2, ::2].copy() for crop in crops]
     for axis in axes.flat:
         axis.set_axis_off()

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from countenance.errors import FaceSetError, NoFaceError
+from countenance.faceset.crops import averaged
 from countenance.faceset.records import FaceArrays
+from countenance.geometry import CROP_SIZE
 
 if TYPE_CHECKING:
     from countenance.faceset.store import FaceSet
     from countenance.perception.identity import FaceEmbedder
     from countenance.types import Float32
 
-__all__ = ["MINIMUM_FACES", "reembed", "require_enough"]
+__all__ = ["MINIMUM_FACES", "reembed", "require_crops", "require_enough"]
+
+_NAMED_SOURCES = 4  # in a sentence; hundreds of photos would be none
 
 MINIMUM_FACES = 20
 """Fewer kept faces than this teach a model nothing that it could use."""
@@ -46,6 +51,22 @@ def require_enough(faceset: FaceSet, minimum: int = MINIMUM_FACES) -> int:
     )
 
 
+def require_crops(faceset: FaceSet, crop_size: int) -> None:
+    """Refuse a face set whose crops are smaller than ``crop_size``; larger ones can be averaged down.
+
+    Raises:
+        FaceSetError: they are; the message says which command to run.
+    """
+    if faceset.crop_size < crop_size:
+        person = faceset.path.parent.name
+        names = [source.name for source in faceset.sources()]
+        sources = shlex.join(names) if 0 < len(names) <= _NAMED_SOURCES else "CLIP..."
+        raise FaceSetError(
+            f"The face set of {person} holds crops of {faceset.crop_size} pixels, and this model needs {crop_size}. "
+            f"Delete {faceset.path} and run: countenance extract {sources} --person {person} --crop {crop_size}"
+        )
+
+
 def reembed(faces: FaceSet | FaceArrays, embedder: FaceEmbedder) -> Float32:
     """Identity vectors computed from the stored pixels themselves, for the consent gate.
 
@@ -62,11 +83,13 @@ def reembed(faces: FaceSet | FaceArrays, embedder: FaceEmbedder) -> Float32:
     Raises:
         FaceSetError: the face set is damaged, or a crop has no identity at all.
     """
-    arrays = faces if isinstance(faces, FaceArrays) else faces.load("kept")
+    arrays = faces if isinstance(faces, FaceArrays) else faces.load("kept", crop_size=CROP_SIZE)
     vectors = np.zeros((len(arrays), 128), np.float32)
     for row in range(len(arrays)):
         try:
-            vectors[row] = embedder(arrays.rgb[row], arrays.landmarks(row))
+            # The network's thresholds were measured on crops of this side, and extraction embeds them.
+            face = averaged(arrays.aligned(row), CROP_SIZE)
+            vectors[row] = embedder(face.rgb, face.landmarks)
         except ValueError as error:
             raise FaceSetError(
                 f"Face {int(arrays.ids[row])} of the face set shows nobody ({error}). Delete the face set and extract "

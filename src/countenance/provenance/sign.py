@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from contextlib import ExitStack, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 import c2pa
 
@@ -18,10 +18,7 @@ from countenance.provenance import credentials
 from countenance.provenance.identity import SigningIdentity
 from countenance.provenance.manifest import FootageCredentials, RenderClaim, footage_ingredient, manifest_definition
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-__all__ = ["SigningIdentity", "Signs", "footage_credentials", "sign_file"]
+__all__ = ["SigningIdentity", "Signs", "footage_credentials", "refuse_shared_sidecar", "sign_file"]
 
 
 class Signs(Protocol):
@@ -58,7 +55,9 @@ def sign_file(unsigned: Path, final: Path, *, parent: Path, claim: RenderClaim, 
     try:
         kind = credentials.media_type(final)
         if kind is None:
-            raise MarkError(f"{final.name}: files of this kind cannot carry marks. Name the output .mp4, .mov or .mkv.")
+            raise MarkError(
+                f"{final.name}: files of this kind cannot carry marks. Name the output .mp4, .mov, .mkv or .webm."
+            )
         if not unsigned.is_file():
             raise MarkError(f"The render to sign is not there ({unsigned}). Run the conversion again.")
         footage = footage_credentials(parent)
@@ -102,7 +101,7 @@ def _sign_beside(
     identity: Signs,
 ) -> None:
     sidecar = credentials.sidecar_path(final)
-    _refuse_shared_sidecar(final, final.parent.glob(f"{_glob_escape(final.stem)}.*") if final.parent.is_dir() else ())
+    refuse_shared_sidecar(final)
     # The sidecar takes its name first: were the power to fail between the two, there would be credentials without a
     # video, never a video without credentials.
     with replacing(final) as temporary, replacing(sidecar) as temporary_sidecar:
@@ -119,8 +118,11 @@ def _glob_escape(stem: str) -> str:
     return "".join(f"[{letter}]" if letter in "[?*" else letter for letter in stem)
 
 
-def _refuse_shared_sidecar(final: Path, neighbours: Iterable[Path]) -> None:
-    for other in neighbours:
+def refuse_shared_sidecar(final: Path) -> None:
+    """Raise ``MarkError`` when the credentials beside ``final`` would have the name of another file's."""
+    if credentials.embeds(final) or not final.parent.is_dir():
+        return
+    for other in final.parent.glob(f"{_glob_escape(final.stem)}.*"):
         if other != final and credentials.media_type(other) and not credentials.embeds(other):
             raise MarkError(
                 f"{final.name} would overwrite the credentials of {other.name}, which have the same name with .c2pa. "

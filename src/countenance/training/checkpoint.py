@@ -158,11 +158,7 @@ def save_best(folder: Path, facts: CheckpointFacts, tensors: Mapping[str, Tensor
 def _write(path: Path, facts: CheckpointFacts, tensors: Mapping[str, Tensor], *, previous: Path | None = None) -> None:
     from safetensors.torch import save_file
 
-    # Plain contiguous copies: two names must not share memory, and channels-last is a matter of the run, not the file.
-    plain = {
-        name: tensor.detach().to("cpu", copy=True).contiguous(memory_format=torch.contiguous_format)
-        for name, tensor in tensors.items()
-    }
+    plain = _plain(tensors)
     described = {**_facts_json(facts), "tensors_sha256": digest_of(plain), "version": _VERSION}
     text = json.dumps(described, separators=(",", ":"), allow_nan=False)
     with replacing(path) as temporary:
@@ -170,6 +166,24 @@ def _write(path: Path, facts: CheckpointFacts, tensors: Mapping[str, Tensor], *,
         save_file(plain, temporary, metadata={_KEY: text})
         if previous is not None and path.exists():
             _keep(path, previous)
+
+
+def _plain(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Contiguous tensors on the CPU: channels-last is a matter of the run, not of the file.
+
+    Copies are made only where they must: classic's 1.5 GB twice would be its largest use of memory. The file wants no
+    memory that two names share, and none of which a tensor is a part.
+    """
+    plain: dict[str, Tensor] = {}
+    taken: set[int] = set()
+    for name, tensor in tensors.items():
+        own = tensor.detach().to("cpu").contiguous(memory_format=torch.contiguous_format)
+        place = own.untyped_storage()
+        if place.data_ptr() in taken or place.nbytes() != own.nbytes:
+            own = own.clone()
+        taken.add(own.untyped_storage().data_ptr())
+        plain[name] = own
+    return plain
 
 
 def sweep(folder: Path) -> None:

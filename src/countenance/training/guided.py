@@ -10,16 +10,17 @@ from torch import Tensor
 from torch.nn import functional
 
 from countenance.training.batches import driver_of
-from countenance.training.losses import detail_band, guided_loss, ssim_map
+from countenance.training.losses import LossTerms, detail_band, guided_loss, ssim_map
 from countenance.training.model import low_pass
 
 if TYPE_CHECKING:
     from countenance.training.model import GuidedModel, GuidedOutput
-    from countenance.training.prepare import GuidedFaces
+    from countenance.training.stored import GuidedFaces
 
 __all__ = ["GuidedBatch", "finish", "guided_batch", "guided_step", "held_out_score"]
 
 _LIGHT_NOISE = 0.02
+_TERMS = LossTerms()
 
 
 class GuidedBatch(NamedTuple):
@@ -76,11 +77,11 @@ def guided_batch(
     count, device = len(rows), rows.device
     variant = torch.randint(faces.reference.shape[1], (count,), generator=generator, device=device)
     wanted = other_colour[torch.randint(len(other_colour), (count,), generator=generator, device=device)]
-    target = faces.target[rows].float() / 255.0
-    reference = faces.reference[rows, variant].float() / 255.0
+    target = faces.target[rows] / 255.0
+    reference = faces.reference[rows, variant] / 255.0
     target = _recolour(target, faces.colour[rows], wanted, generator)
-    face, mask = (plane[rows].float() / 255.0 for plane in (faces.face, faces.mask))
-    weight = faces.weight[rows].float() / 64.0
+    face, mask = (plane[rows] / 255.0 for plane in (faces.face, faces.mask))
+    weight = faces.weight[rows] / 64.0
     light = low_pass(target, face)
     noise = torch.randn(count, 3, 8, 8, generator=generator, device=device) * _LIGHT_NOISE
     light = light + functional.interpolate(noise, size=light.shape[-2:], mode="bilinear", align_corners=False)
@@ -88,25 +89,30 @@ def guided_batch(
     return GuidedBatch(target, reference, driver, light, face, mask, weight)
 
 
-def guided_step(model: GuidedModel, batch: GuidedBatch, person: str) -> tuple[Tensor, dict[str, float]]:
-    """Loss of one batch of ``person`` and its terms."""
+def guided_step(
+    model: GuidedModel, batch: GuidedBatch, person: str, *, terms: LossTerms = _TERMS
+) -> tuple[Tensor, dict[str, float]]:
+    """Loss of one batch of ``person`` under the weights of ``terms``, and each term before it was weighed."""
     output = model(batch.driver, batch.reference, batch.light, batch.face, person)
-    return guided_loss(output, batch.target, batch.weight, batch.mask)
+    return guided_loss(output, batch.target, batch.weight, batch.mask, terms=terms)
 
 
 def finish(output: GuidedOutput, reference: Tensor) -> Tensor:
     """The finished face: the base enlarged, with the reference's finest detail carried over.
 
     The detail band is too fine for the base to hold. A learned gate on it was tried: L1 closes it (0.28 after one
-    minute, since detail is never in exact register), and the picture turns soft; so it passes whole.
+    minute, since detail is never in exact register), and the picture turns soft; so it passes whole. A base of the
+    reference's own side is the finished face.
 
     Args:
         output: of the decoder, side S.
-        reference: float ``(B, 3, 2S, 2S)``.
+        reference: float ``(B, 3, 2S, 2S)`` or ``(B, 3, S, S)``.
 
     Returns:
-        float ``(B, 3, 2S, 2S)`` in [0, 1].
+        float, of the reference's shape, in [0, 1].
     """
+    if reference.shape == output.base.shape:
+        return output.base.clamp(0.0, 1.0)
     base = functional.interpolate(output.base, scale_factor=2.0, mode="bilinear", align_corners=False)
     return (base + detail_band(reference)).clamp(0.0, 1.0)
 

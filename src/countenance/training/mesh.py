@@ -33,6 +33,7 @@ __all__ = [
     "frontalise",
     "outline",
     "rasterise",
+    "vertex_areas",
 ]
 
 _RING = 1.35  # how far the ring lies beyond the outline, from the face's centre
@@ -169,12 +170,29 @@ class RasterMesh:
         bump = smoothstep(1.0 - np.hypot(x[None, :], y[:, None]) / reach)
         mapping[low[1] : high[1], low[0] : high[0]] += (bump[..., None] * offset).astype(np.float32)
 
-    def interpolate(self, vertex_values: Float32) -> Float32:
-        """A value per landmark ``(468,)`` spread over the grid, float32 ``(G, G)``; 0 outside the ring."""
+    def interpolate(self, vertex_values: Float32, every: int = 1) -> Float32:
+        """A value per landmark ``(468,)`` spread over the grid, float32 ``(G, G)``; 0 outside the ring.
+
+        Args:
+            vertex_values: float32 ``(468,)`` or longer.
+            every: takes each so-manieth cell each way only; enough for what is smooth.
+        """
         values = np.concatenate([vertex_values[:468], vertex_values[outline()]]).astype(np.float32)
-        result = (self.weights * values[_topology()][self.triangle]).sum(2)
-        result[self.triangle < 0] = 0.0
+        triangle = self.triangle[::every, ::every]
+        result = np.einsum("ghk,ghk->gh", self.weights[::every, ::every], values[_topology()][triangle])
+        result[triangle < 0] = 0.0
         return np.asarray(result, np.float32)
+
+
+def vertex_areas(points_xy: Float32) -> Float32:
+    """What the triangles around each landmark cover of a picture: float32 ``(468,)``, pixels², below 0 from behind."""
+    triangles = canonical_face().triangles.astype(np.intp)
+    a, b, c = (points_xy[triangles[:, corner]] for corner in range(3))
+    doubled = (c[:, 0] - a[:, 0]) * (b[:, 1] - a[:, 1]) - (c[:, 1] - a[:, 1]) * (b[:, 0] - a[:, 0])
+    spread = np.zeros(468)
+    for corner in range(3):
+        np.add.at(spread, triangles[:, corner], 0.5 * doubled)
+    return spread.astype(np.float32)
 
 
 def _centres(grid: int, size: int) -> Float32:

@@ -7,11 +7,15 @@ geometry (``reference.py``), so that detail is there from the first minute and o
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from itertools import pairwise
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+
+from countenance.training.convolution import doubled_beside, of_few_places
+from countenance.training.presets import LATENT_SIDE
 
 if TYPE_CHECKING:
     from countenance.training.presets import Preset
@@ -35,7 +39,7 @@ class _SameConv(nn.Module):
         self.conv = nn.Conv2d(inputs, outputs, 5, stride=2)
 
     def forward(self, x: Tensor) -> Tensor:
-        return functional.leaky_relu(self.conv(functional.pad(x, (1, 2, 1, 2))), 0.1)
+        return functional.leaky_relu(of_few_places(self.conv, functional.pad(x, (1, 2, 1, 2))), 0.1)
 
 
 class _Upscale(nn.Module):
@@ -46,7 +50,7 @@ class _Upscale(nn.Module):
         self.conv = nn.Conv2d(inputs, outputs * 4, 3, padding=1)
 
     def forward(self, x: Tensor) -> Tensor:
-        return functional.pixel_shuffle(functional.leaky_relu(self.conv(x), 0.1), 2)
+        return functional.pixel_shuffle(functional.leaky_relu(of_few_places(self.conv, x), 0.1), 2)
 
 
 class _ClassicEncoder(nn.Module):
@@ -105,7 +109,19 @@ class ClassicModel(nn.Module):
 
 
 def _conv(inputs: int, outputs: int, stride: int = 1) -> nn.Sequential:
-    return nn.Sequential(nn.Conv2d(inputs, outputs, 3, stride=stride, padding=1), nn.LeakyReLU(0.1))
+    return nn.Sequential(nn.Conv2d(inputs, outputs, 3, stride=stride, padding=1), nn.LeakyReLU(0.1, inplace=True))
+
+
+class _Join(nn.ModuleList):
+    """:func:`_conv` of what comes from below, doubled, beside what was seen on the way down."""
+
+    def __init__(self, below: int, seen: int, outputs: int) -> None:
+        super().__init__(_conv(below + seen, outputs))
+
+    def forward(self, below: Tensor, seen: Tensor) -> Tensor:
+        conv, activation = self
+        joined: Tensor = activation(doubled_beside(cast("nn.Conv2d", conv), below, seen))
+        return joined
 
 
 class _GuidedEncoder(nn.Module):
@@ -114,19 +130,23 @@ class _GuidedEncoder(nn.Module):
     The bottleneck is what keeps the picture of one person from passing through to the other's decoder.
     """
 
-    def __init__(self, latent_channels: int) -> None:
+    def __init__(self, preset: Preset) -> None:
         super().__init__()
+        widths, channels, cells = preset.encoder_widths, preset.latent_channels, LATENT_SIDE * LATENT_SIDE
         self.down = nn.Sequential(
-            nn.PixelUnshuffle(2), _conv(12, 48), _conv(48, 96, 2), _conv(96, 128, 2), nn.Conv2d(128, 32, 1)
+            nn.PixelUnshuffle(2),
+            _conv(12, widths[0]),
+            *(_conv(inputs, outputs, 2) for inputs, outputs in pairwise(widths)),
+            nn.Conv2d(widths[-1], channels, 1),
         )
-        self.squeeze = nn.Linear(32 * 8 * 8, 256)
-        self.spread = nn.Linear(256, latent_channels * 8 * 8)
-        self.latent_channels = latent_channels
+        self.squeeze = nn.Linear(channels * cells, preset.bottleneck)
+        self.spread = nn.Linear(preset.bottleneck, channels * cells)
+        self.latent_channels = channels
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.down(x).flatten(1)
         x = self.spread(functional.leaky_relu(self.squeeze(x), 0.1))
-        return functional.leaky_relu(x.view(-1, self.latent_channels, 8, 8), 0.1)
+        return functional.leaky_relu(x.view(-1, self.latent_channels, LATENT_SIDE, LATENT_SIDE), 0.1)
 
 
 class GuidedOutput(NamedTuple):
@@ -140,47 +160,51 @@ class GuidedOutput(NamedTuple):
     mask_logits: Tensor
 
 
+_AUTOCAST_ON = ("cuda",)  # kinds of devices where lower precision is quicker
 _MASK_PRIOR = 4.0  # logits: the outline is the mask until training knows better (what hides the face)
 
 
 class _GuidedDecoder(nn.Module):
-    """A small U-Net over the warped reference and the light, joined by the latent at its bottom."""
+    """A small U-Net over the warped reference and the light, joined by the latent at its bottom.
 
-    def __init__(self, widths: tuple[int, ...], latent_channels: int) -> None:
+    Its levels are named by how much smaller than the picture they are: ``down4`` makes the quarter, ``up4`` comes back
+    to it.
+    """
+
+    def __init__(self, preset: Preset) -> None:
         super().__init__()
-        w2, w4, w8, w16 = widths
-        self.enter = nn.Sequential(nn.PixelUnshuffle(2), _conv(4 * 7, w2))
-        self.down4 = nn.Sequential(_conv(w2, w4, 2), _conv(w4, w4))
-        self.down8 = nn.Sequential(_conv(w4, w8, 2), _conv(w8, w8))
-        self.down16 = _conv(w8, w16, 2)
-        self.join = nn.Sequential(_conv(w16 + latent_channels, w16), _conv(w16, w16))
-        self.up8 = _conv(w16 + w8, w8)
-        self.up4 = _conv(w8 + w4, w4)
-        self.up2 = nn.Sequential(_conv(w4 + w2, w2), _conv(w2, w2))
-        self.paint = nn.Conv2d(w2, 4 * 4, 3, padding=1)
+        widths = preset.widths
+        first, last = widths[0], widths[-1]
+        self.enter = nn.Sequential(nn.PixelUnshuffle(2), _conv(4 * 7, first))
+        self.inner = [2**level for level in range(2, len(widths))]  # 4, 8 … between the ends
+        for scale, (above, here) in zip(self.inner, pairwise(widths[:-1]), strict=True):
+            self.add_module(f"down{scale}", nn.Sequential(_conv(above, here, 2), _conv(here, here)))
+        self.bottom = 2 ** len(widths)
+        self.add_module(f"down{self.bottom}", _conv(widths[-2], last, 2))
+        self.join = nn.Sequential(_conv(last + preset.latent_channels, last), _conv(last, last))
+        for scale, here, below in zip(self.inner[::-1], widths[-2:0:-1], widths[:1:-1], strict=True):
+            self.add_module(f"up{scale}", _Join(below, here, here))
+        self.up2 = nn.Sequential(_Join(widths[1], first, first), _conv(first, first))
+        self.paint = nn.Conv2d(first, 4 * 4, 3, padding=1)
         # The first picture is the reference itself under the footage's light: the last layer starts at zero.
         nn.init.zeros_(self.paint.weight)
         if self.paint.bias is not None:
             nn.init.zeros_(self.paint.bias)
 
-    def forward(self, latent: Tensor, reference: Tensor, light: Tensor, face: Tensor) -> GuidedOutput:
-        # A low-pass of the reference is exchanged for the light of the wanted picture before anything is learned.
-        start = reference + light - low_pass(reference, face)
-        x2 = self.enter(torch.cat([start - 0.5, light - 0.5, face], 1))
-        x4 = self.down4(x2)
-        x8 = self.down8(x4)
-        x16 = self.down16(x8)
-        latent = functional.interpolate(latent, size=x16.shape[-2:], mode="nearest")
-        x = self.join(torch.cat([x16, latent], 1))
-        x = self.up8(torch.cat([_double(x), x8], 1))
-        x = self.up4(torch.cat([_double(x), x4], 1))
-        x = self.up2(torch.cat([_double(x), x2], 1))
-        painted = functional.pixel_shuffle(self.paint(x), 2)  # (B, 4, S, S)
-        return GuidedOutput(start + painted[:, :3], painted[:, 3:] + _MASK_PRIOR * (2.0 * face - 1.0))
-
-
-def _double(x: Tensor) -> Tensor:
-    return functional.interpolate(x, scale_factor=2.0, mode="nearest")
+    def forward(self, latent: Tensor, start: Tensor, light: Tensor, face: Tensor) -> Tensor:
+        """What is added to ``start``, and a fourth channel that is added to the mask's logits: ``(B, 4, S, S)``."""
+        given = torch.cat([start - 0.5, light - 0.5, face], 1).contiguous(memory_format=torch.channels_last)
+        seen = [self.enter(given)]
+        for scale in self.inner:
+            seen.append(self.get_submodule(f"down{scale}")(seen[-1]))
+        x = self.get_submodule(f"down{self.bottom}")(seen[-1])
+        latent = functional.interpolate(latent, size=x.shape[-2:], mode="nearest")
+        x = self.join(torch.cat([x, latent.contiguous(memory_format=torch.channels_last)], 1))
+        for scale in self.inner[::-1]:
+            x = self.get_submodule(f"up{scale}")(x, seen.pop())
+        join, last = self.up2
+        x = last(join(x, seen.pop()))
+        return functional.pixel_shuffle(self.paint(x), 2)
 
 
 LIGHT_CELLS = 8
@@ -210,11 +234,10 @@ class GuidedModel(nn.Module):
 
     def __init__(self, preset: Preset) -> None:
         super().__init__()
-        self.encoder = _GuidedEncoder(preset.latent_channels)
-        self.decoders = nn.ModuleDict(
-            {person: _GuidedDecoder(preset.widths, preset.latent_channels) for person in PEOPLE}
-        )
+        self.encoder = _GuidedEncoder(preset)
+        self.decoders = nn.ModuleDict({person: _GuidedDecoder(preset) for person in PEOPLE})
         self.input_size = preset.input_size
+        self.precision = preset.precision
 
     def forward(self, driver: Tensor, reference: Tensor, light: Tensor, face: Tensor, person: str) -> GuidedOutput:
         """Paint ``person`` with the expression of ``driver`` in the given light.
@@ -225,10 +248,21 @@ class GuidedModel(nn.Module):
             light: float ``(B, 3, S, S)`` RGB, :func:`low_pass` of the footage's face moved to the wanted geometry.
             face: float ``(B, 1, S, S)``, 1 inside the outline of the wanted geometry.
             person: one of :data:`PEOPLE`.
+
+        Returns:
+            float32, also where the layers work in the preset's lower precision: they paint a small difference to the
+            reference, and the sum is not rounded.
         """
-        latent = self.encoder(functional.interpolate(driver, size=self.input_size, mode="area") - 0.5)
-        output: GuidedOutput = self.decoders[person](latent, reference, light, face)
-        return output
+        if driver.shape[-1] != self.input_size:
+            driver = functional.interpolate(driver, size=self.input_size, mode="area")
+        driver = driver.contiguous(memory_format=torch.channels_last) - 0.5
+        # A low-pass of the reference is exchanged for the light of the wanted picture before anything is learned.
+        start = reference + light - low_pass(reference, face)
+        kind = driver.device.type
+        lower = self.precision == "bfloat16" and kind in _AUTOCAST_ON
+        with torch.autocast(kind, torch.bfloat16, enabled=lower):
+            painted = self.decoders[person](self.encoder(driver), start, light, face).float()
+        return GuidedOutput(start + painted[:, :3], painted[:, 3:] + _MASK_PRIOR * (2.0 * face - 1.0))
 
 
 def build_model(preset: Preset) -> ClassicModel | GuidedModel:

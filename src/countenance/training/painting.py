@@ -20,7 +20,7 @@ from countenance.training.guided import finish
 from countenance.training.mesh import frontalise
 from countenance.training.model import PEOPLE, low_pass
 from countenance.training.reference import Gallery, Geometry, describe, fitted_shape_cm, transfer, want
-from countenance.training.shading import light_gain, shading_of, without_light
+from countenance.training.shading import NeutralCrops, light_gain, shading_of
 from countenance.types import FaceLandmarks, Mask, SwappedFace
 
 if TYPE_CHECKING:
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from countenance.training.model import ClassicModel, GuidedModel
     from countenance.training.prepare import PersonFaces
+    from countenance.training.presets import Preset
     from countenance.types import AlignedFace, Float32, Float64, UInt8
 
 __all__ = ["ClassicDrawn", "ClassicPainter", "GuidedDrawn", "GuidedPainter", "Look"]
@@ -52,6 +53,12 @@ def _soft_box(size: int, feather: float) -> Float32:
     edge = np.minimum(np.arange(size) + 0.5, size - 0.5 - np.arange(size))
     ramp = smoothstep(edge / (feather * size))
     return np.asarray(np.outer(ramp, ramp), np.float32)
+
+
+def _averaged(batch: Tensor, size: int) -> Tensor:
+    """Pictures ``(B, C, S, S)`` with each ``size``-th of their side averaged: ``(B, C, size, size)``."""
+    side = batch.shape[-1]
+    return batch if side == size else functional.avg_pool2d(batch, side // size)
 
 
 class ClassicDrawn(NamedTuple):
@@ -98,11 +105,10 @@ class ClassicPainter:
 
 
 class GuidedDrawn(NamedTuple):
-    """Faces ready for the guided network; floats, pictures in [0, 1]. S is the base's side.
+    """Faces ready for the guided network; floats, pictures in [0, 1]. S is the base's side, C the crops'.
 
-    ``rgb`` their 256 × 256 crops; ``landmarks`` where the painted faces will be (the wanted geometry), in pixels of the
-    crops; ``driver`` ``(B, 3, s, s)``; ``reference`` ``(B, 3, 2S, 2S)``; ``light`` ``(B, 3, S, S)``; ``face``
-    ``(B, 1, S, S)``.
+    ``rgb`` their crops; ``landmarks`` where the painted faces will be (the wanted geometry), in pixels of the crops;
+    ``driver`` ``(B, 3, s, s)``; ``reference`` ``(B, 3, C, C)``; ``light`` ``(B, 3, S, S)``; ``face`` ``(B, 1, S, S)``.
     """
 
     rgb: tuple[UInt8, ...]
@@ -128,10 +134,13 @@ class GuidedPainter:
     """Retrieve the lender's most similar crops, warp them to the performer's expression, paint the rest.
 
     Args:
-        lender: the lender's faces, 256 × 256; all of them are the gallery.
+        lender: the lender's faces, in crops of ``preset.crop_size``; all of them are the gallery.
         looks: what a mean face of each is like, see :class:`Look`.
-        input_size: side of the encoder's input in pixels (s).
+        preset: the model's recipe, which has the sizes.
         device: where the model is.
+
+    Raises:
+        ValueError: the lender's crops have another side.
     """
 
     def __init__(
@@ -139,55 +148,59 @@ class GuidedPainter:
         lender: PersonFaces,
         looks: Sequence[Look],
         *,
-        input_size: int,
+        preset: Preset,
         device: torch.device,
     ) -> None:
-        self._device, self._input_size = device, input_size
+        self._device, self._preset = device, preset
+        if lender.rgb.shape[1] != preset.crop_size:
+            raise ValueError(f"GuidedPainter: expected crops of side {preset.crop_size}, got {lender.rgb.shape[1]}")
         lender_look, self._performer = looks
         self._shape = fitted_shape_cm(lender_look.shape_cm, self._performer.shape_cm)
-        neutral = without_light(lender, lender_look.texture)
+        neutral = NeutralCrops(lender, lender_look.texture)
         self._gallery = Gallery.build(neutral, lender.points_xy, lender.depth, lender.moment)
 
     def _draw(self, face: AlignedFace) -> tuple[UInt8, UInt8, UInt8, Geometry]:
         """Reference, the performer's picture moved to the wanted geometry (for its light), inside, and geometry."""
-        landmarks = face.landmarks
+        landmarks, side, base = face.landmarks, self._preset.crop_size, self._preset.base_size
         seen = frontalise(landmarks.points_xy, landmarks.depth)
         geometry = transfer(seen, self._performer.shape_cm, self._shape)
-        wanted = want(geometry, CROP_SIZE, CROP_SIZE // 2)
+        wanted = want(geometry, side, side // 2)
         neutral = self._gallery.paint(wanted, *self._gallery.distances(*describe(seen, self._performer.shape_cm)))
         moved = wanted.raster.warp(face.rgb, landmarks.points_xy)
         shading = shading_of(face.rgb, landmarks.points_xy, self._performer.texture)
-        lit = neutral * light_gain(shading, wanted.raster)
+        lit = neutral * light_gain(shading, wanted.canonical)
         # The two means are of other lights and skins: one factor a channel brings the whole face to the footage's tone.
-        inside = cv2.resize(wanted.raster.inside, (CROP_SIZE, CROP_SIZE), interpolation=cv2.INTER_LINEAR)[..., None]
+        inside = cv2.resize(wanted.raster.inside, (side, side), interpolation=cv2.INTER_LINEAR)[..., None]
         lit *= (moved * inside).sum((0, 1)) / np.maximum((lit * inside).sum((0, 1)), 1.0)
         reference = np.clip(np.round(lit), 0, 255).astype(np.uint8)
-        return reference, moved, (wanted.raster.inside * 255.0).astype(np.uint8), geometry
+        outlined = cv2.resize(wanted.raster.inside, (base, base), interpolation=cv2.INTER_LINEAR)
+        return reference, moved, (outlined * 255.0).astype(np.uint8), geometry
 
     @torch.no_grad()
     def prepare(self, faces: Sequence[AlignedFace]) -> GuidedDrawn:
-        """Everything of at least one face, a 256 × 256 crop each, that does not depend on weights."""
+        """Everything of at least one face, a crop of ``preset.crop_size`` each, that does not depend on weights."""
         references, moved, inside, geometries = zip(*(self._draw(face) for face in faces), strict=True)
         reference, light_source = _tensor(references, self._device), _tensor(moved, self._device)
         driver = _tensor([face.rgb for face in faces], self._device)
-        driver = functional.interpolate(driver, size=self._input_size, mode="area")
+        driver = functional.interpolate(driver, size=self._preset.input_size, mode="area")
         face = torch.from_numpy(np.stack(inside)).to(self._device)[:, None].float() / 255.0  # (B, 1, S, S)
-        light = low_pass(functional.avg_pool2d(light_source, 2), face)
+        light = low_pass(_averaged(light_source, self._preset.base_size), face)
         places = tuple(
             FaceLandmarks(where.points_xy, where.depth, face.landmarks.blendshapes, face.landmarks.presence)
             for where, face in zip(geometries, faces, strict=True)
         )
         return GuidedDrawn(tuple(face.rgb for face in faces), places, driver, reference, light, face)
 
+    @staticmethod
     @torch.no_grad()
-    def paint(self, model: GuidedModel, drawn: GuidedDrawn) -> list[SwappedFace]:
-        """The lender's face for each of them, in order, 256 × 256."""
-        half = functional.avg_pool2d(drawn.reference, 2)
-        output = model(drawn.driver, half, drawn.light, drawn.face, PEOPLE[0])
+    def paint(model: GuidedModel, drawn: GuidedDrawn) -> list[SwappedFace]:
+        """The lender's face for each of them, in order, of the crops' side."""
+        reference = _averaged(drawn.reference, drawn.face.shape[-1])
+        output = model(drawn.driver, reference, drawn.light, drawn.face, PEOPLE[0])
         finished = _pictures(finish(output, drawn.reference))
         masks = torch.sigmoid(output.mask_logits[:, 0]).cpu().numpy()
         results = []
         for rgb, mask in zip(finished, masks, strict=True):
-            large = cv2.resize(mask, (CROP_SIZE, CROP_SIZE), interpolation=cv2.INTER_LINEAR)
+            large = cv2.resize(mask, rgb.shape[1::-1], interpolation=cv2.INTER_LINEAR)
             results.append(SwappedFace(rgb, Mask(np.clip(large, 0.0, 1.0).astype(np.float32), "predicted")))
         return results

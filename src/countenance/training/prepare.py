@@ -1,10 +1,11 @@
-"""A face set as training sees it: decoded once, references painted once, everything else made per batch."""
+"""A face set as training sees it: decoded once, references painted once, everything else made per batch.
+
+What is there for every face may lie on the disk (see :mod:`countenance.memory`); a batch is gathered from it by row.
+"""
 
 from __future__ import annotations
 
-import os
-from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import cv2
 import numpy as np
@@ -12,21 +13,24 @@ import torch
 from torch import Tensor
 
 from countenance.geometry import resize_matrix
+from countenance.memory import DiskRows, Scratch
 from countenance.training.mesh import EYE_LEFT, EYE_RIGHT, LIPS, filled, frontalise
 from countenance.training.reference import Gallery, Geometry, describe, want
-from countenance.training.shading import NEUTRAL_SCALE, light_gain, shading_of, without_light
+from countenance.training.shading import NEUTRAL_SCALE, laid_over, light_and_clear, light_gain, neutral_crop
+from countenance.training.stored import GuidedFaces, StoredFaces
+from countenance.training.workers import in_order
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from numpy.typing import NDArray
 
+    from countenance.memory import Rows
     from countenance.progress import Progress
     from countenance.types import Float32, UInt8
 
 __all__ = [
     "HELD_OUT_EVERY",
-    "GuidedFaces",
     "PersonFaces",
     "Split",
     "evenly",
@@ -42,6 +46,7 @@ HELD_OUT_EVERY = 10
 
 _RUN = 10  # frames in a run: neighbours look alike, so whole runs are held out, not single frames
 _WATCHED_FACES = 16  # held-out faces of a person that are scored: more cost time, and neighbours look alike
+_FINEST_GRID = 256  # side of the mesh's grid: on twice as fine a one a crop of 512 takes twice as long
 _MIN_APART_FRAMES = (8, 25)  # of each variant: how far in time a reference must be from its target
 
 
@@ -52,41 +57,16 @@ class PersonFaces(NamedTuple):
     ``person_mask`` uint8 ``(N, 64, 64)``; ``moment`` int64 ``(N, 2)``: source and frame index.
     """
 
-    rgb: UInt8
+    rgb: Rows
     points_xy: Float32
     depth: Float32
     person_mask: UInt8
     moment: NDArray[np.int64]
 
     def take(self, rows: NDArray[np.intp]) -> PersonFaces:
-        """Some of the faces."""
-        return PersonFaces(
-            self.rgb[rows], self.points_xy[rows], self.depth[rows], self.person_mask[rows], self.moment[rows]
-        )
-
-
-class GuidedFaces(NamedTuple):
-    """Tensors of one person for the guided family, uint8.
-
-    ``target`` ``(N, 3, S, S)``; ``reference`` ``(N, V, 3, S, S)``; ``face`` ``(N, 1, S, S)``, 255 inside the outline;
-    ``mask`` ``(N, 1, S, S)``, what the mask must predict; ``weight`` ``(N, 1, S, S)``, in 64ths.
-    ``colour`` float ``(N, 2, 3)``: mean and deviation of the face's RGB in [0, 1].
-    """
-
-    target: Tensor
-    reference: Tensor
-    face: Tensor
-    mask: Tensor
-    weight: Tensor
-    colour: Tensor
-
-    def to(self, device: torch.device) -> GuidedFaces:
-        """Everything on ``device``."""
-        return GuidedFaces(*(tensor.to(device) for tensor in self))
-
-    def take(self, rows: slice | NDArray[np.intp]) -> GuidedFaces:
-        """Some of the faces; a slice shares their memory."""
-        return GuidedFaces(*(tensor[rows] for tensor in self))
+        """Some of the faces; crops on the disk stay there."""
+        rgb = self.rgb.take(rows) if isinstance(self.rgb, DiskRows) else self.rgb[rows]
+        return PersonFaces(rgb, self.points_xy[rows], self.depth[rows], self.person_mask[rows], self.moment[rows])
 
 
 class Split(NamedTuple):
@@ -141,40 +121,91 @@ def split(moment: NDArray[np.int64]) -> Split:
 def _weights(points_xy: Float32, face: UInt8) -> UInt8:
     """How much each pixel counts, in 64ths: the face once, eyes and mouth about four times."""
     size = face.shape[0]
-    wide = cv2.dilate(255 * filled(points_xy, (EYE_RIGHT, EYE_LEFT, LIPS), size), np.ones((7, 7), np.uint8))
-    soft = cv2.GaussianBlur(wide, (0, 0), 2.0).astype(np.float32) / 255.0
+    reach = round(3 * size / 128)
+    kernel = np.ones((2 * reach + 1, 2 * reach + 1), np.uint8)
+    wide = cv2.dilate(255 * filled(points_xy, (EYE_RIGHT, EYE_LEFT, LIPS), size), kernel)
+    soft = cv2.GaussianBlur(wide, (0, 0), 2.0 * size / 128).astype(np.float32) / 255.0
     return np.clip(np.round(64.0 * (face / 255.0) * (1.0 + 2.9 * soft)), 0, 255).astype(np.uint8)
 
 
 def shrink(faces: PersonFaces, size: int) -> PersonFaces:
-    """The same faces in crops of another side, averaged, with their landmarks scaled."""
+    """The same faces in crops of another side, averaged, with their landmarks scaled; all in memory."""
+    crops = _Shrunk(faces.rgb, size)
+    rgb = np.empty(crops.shape, np.uint8)
+    for row, crop in enumerate(crops):
+        rgb[row] = crop
+    return _scaled(faces, size)._replace(rgb=rgb)
+
+
+def _scaled(faces: PersonFaces, size: int) -> PersonFaces:
+    """The same with crops that are shrunk when they are looked at."""
     matrix = resize_matrix(faces.rgb.shape[1], size)
-    rgb = np.stack([cv2.resize(picture, (size, size), interpolation=cv2.INTER_AREA) for picture in faces.rgb])
     points = (faces.points_xy * matrix[0, 0] + matrix[0, 2]).astype(np.float32)
     depth = (faces.depth * matrix[0, 0]).astype(np.float32)
-    return PersonFaces(rgb.astype(np.uint8), points, depth, faces.person_mask, faces.moment)
+    return PersonFaces(_Shrunk(faces.rgb, size), points, depth, faces.person_mask, faces.moment)
 
 
-def _one(faces: PersonFaces, gallery: Gallery, texture: Float32, row: int) -> tuple[list[UInt8], UInt8, UInt8, UInt8]:
-    """References in the target's own light, face, mask and weight of one target."""
-    size = faces.rgb.shape[1]
-    seen = Geometry(faces.points_xy[row], faces.depth[row])
-    wanted = want(seen, size, size)
+class _Shrunk:
+    """Crops averaged to another side, one at a time: uint8 ``(N, size, size, 3)``."""
+
+    def __init__(self, rgb: Rows, size: int) -> None:
+        self._rgb, self._size = rgb, size
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return (len(self._rgb), self._size, self._size, 3)
+
+    def __len__(self) -> int:
+        return len(self._rgb)
+
+    def __getitem__(self, row: Any, /) -> UInt8:
+        small = cv2.resize(self._rgb[int(row)], (self._size, self._size), interpolation=cv2.INTER_AREA)
+        return np.asarray(small, np.uint8)
+
+    def __iter__(self) -> Iterator[UInt8]:
+        return (self[row] for row in range(len(self)))
+
+
+class _Prepared(NamedTuple):
+    """One face of :class:`GuidedFaces`, as NumPy's arrays; ``reference`` ``(V, 3, S, S)``."""
+
+    target: UInt8
+    reference: UInt8
+    face: UInt8
+    mask: UInt8
+    weight: UInt8
+
+
+def _one(faces: PersonFaces, gallery: Gallery, texture: Float32, row: int) -> _Prepared:
+    """Everything of one target, its references in its own light."""
+    picture, points_xy = faces.rgb[row], faces.points_xy[row]
+    size = len(picture)
+    seen = Geometry(points_xy, faces.depth[row])
+    wanted = want(seen, size, min(size, _FINEST_GRID))
     by_eyes, by_mouth = gallery.distances(*describe(frontalise(*seen), gallery.mean_cm))
     same = gallery.moment[:, 0] == faces.moment[row, 0]
     apart = np.abs(gallery.moment[:, 1] - faces.moment[row, 1])
-    shading = shading_of(faces.rgb[row], faces.points_xy[row], texture)
-    gain = light_gain(shading, wanted.raster) / np.float32(NEUTRAL_SCALE)
-    references = []
+    shading, clear = light_and_clear(picture, points_xy, texture)
+    gain = light_gain(shading, wanted.canonical) / np.float32(NEUTRAL_SCALE)
+    references, warped = [], dict[int, Any]()  # the two look at nearly the same crops
     for minimum in _MIN_APART_FRAMES:
         near = same & (apart < minimum)
         if near.all():  # a very short clip: anything but the face itself
             near = same & (apart == 0)
-        neutral = gallery.paint(wanted, np.where(near, np.inf, by_eyes), np.where(near, np.inf, by_mouth))
+        distances = np.where(near, np.inf, by_eyes), np.where(near, np.inf, by_mouth)
+        neutral = gallery.paint(wanted, *distances, warped=warped)
         references.append(np.clip(np.round(neutral * gain), 0, 255).astype(np.uint8))
-    face = np.round(wanted.raster.inside * 255.0).astype(np.uint8)
+    inside = cv2.resize(wanted.raster.inside, (size, size), interpolation=cv2.INTER_LINEAR)
+    face = np.round(inside * 255.0).astype(np.uint8)
     person = cv2.resize(faces.person_mask[row], (size, size), interpolation=cv2.INTER_LINEAR)
-    return references, face, np.minimum(face, person).astype(np.uint8), _weights(faces.points_xy[row], face)
+    mask = np.minimum(face, person).astype(np.uint8)
+    return _Prepared(
+        picture.transpose(2, 0, 1),
+        np.stack(references).transpose(0, 3, 1, 2),
+        face[None],
+        mask[None],
+        np.round(_weights(points_xy, face) * laid_over(clear, wanted.canonical)).astype(np.uint8)[None],
+    )
 
 
 def prepare_guided(
@@ -186,7 +217,9 @@ def prepare_guided(
     size: int,
     progress: Progress | None = None,
     note: str = "",
-) -> GuidedFaces:
+    scratch: Scratch | None = None,
+    device: torch.device | None = None,
+) -> GuidedFaces | StoredFaces:
     """Paint each face's references from the person's other faces and stack everything.
 
     Args:
@@ -195,33 +228,54 @@ def prepare_guided(
         gallery_rows: which of them references may come from; a held-out face among them would be trained on after all.
         texture: the person's mean texture, of those faces as well.
         size: side of the crops in pixels (S).
-        progress: called per face.
+        progress: called per face of the gallery and per target.
         note: passed on to ``progress``.
+        scratch: where everything is kept; None is memory alone.
+        device: where the faces are wanted; None is the CPU.
+
+    Returns:
+        On ``device`` when the scratch gave memory for all of them, otherwise to be taken from there.
+
+    Raises:
+        OutputError: the disk is full.
     """
-    small = shrink(faces, size)
-    usable = small.take(gallery_rows)
-    neutral = without_light(usable, texture)
-    gallery = Gallery.build(neutral, usable.points_xy, usable.depth, usable.moment)
-    count = len(rows)
-    reference = torch.empty((count, len(_MIN_APART_FRAMES), 3, size, size), dtype=torch.uint8)
-    planes = torch.empty((3, count, 1, size, size), dtype=torch.uint8)
-    with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
-        for number, (pictures, *flat) in enumerate(pool.map(lambda row: _one(small, gallery, texture, int(row)), rows)):
-            reference[number] = torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2)
-            planes[:, number, 0] = torch.from_numpy(np.stack(flat))
-            if progress is not None:
-                progress(number + 1, count, note)
-    target = torch.from_numpy(np.ascontiguousarray(small.rgb[np.asarray(rows)].transpose(0, 3, 1, 2)))
-    face, mask, weight = planes
-    return GuidedFaces(target, reference, face, mask, weight, _colour(target, face))
+    scratch = Scratch() if scratch is None else scratch
+    device = torch.device("cpu") if device is None else device
+    small = _scaled(faces, size)
+    count, in_all = len(rows), len(gallery_rows) + len(rows)
+
+    def told(done: int) -> None:
+        if progress is not None:
+            progress(done, in_all, note)
+
+    def neutral_of(row: np.intp) -> UInt8:
+        return neutral_crop(small.rgb[row], small.points_xy[row], small.depth[row], texture)
+
+    neutral = scratch.rows(f"{note}: crops without light", (len(gallery_rows), size, size, 4))
+    for number, crop in enumerate(in_order(neutral_of, gallery_rows)):
+        neutral[number] = crop
+        told(number + 1)
+    moment = small.moment[gallery_rows]
+    gallery = Gallery.build(neutral, small.points_xy[gallery_rows], small.depth[gallery_rows], moment)
+    shapes = {"reference": (len(_MIN_APART_FRAMES), 3, size, size), "target": (3, size, size)}
+    parts = [scratch.rows(note, (count, *shapes.get(name, (1, size, size)))) for name in _Prepared._fields]
+    colour = torch.empty((count, 2, 3))
+    for number, one in enumerate(in_order(lambda row: _one(small, gallery, texture, int(row)), rows)):
+        for part, values in zip(parts, one, strict=True):
+            part[number] = values
+        colour[number] = _colour(one.target, one.face)
+        told(len(gallery_rows) + number + 1)
+    arrays = [part for part in parts if isinstance(part, np.ndarray)]
+    if len(arrays) == len(parts):
+        target, reference, face, mask, weight = (torch.from_numpy(array) for array in arrays)
+        return GuidedFaces(target, reference, face, mask, weight, colour).to(device)
+    return StoredFaces(parts, colour, device)
 
 
-def _colour(target: Tensor, face: Tensor) -> Tensor:
-    """Mean and deviation of RGB inside the face, ``(N, 2, 3)``."""
-    result = torch.empty((len(target), 2, 3))
-    for number, (picture, inside) in enumerate(zip(target, face, strict=True)):
-        pixels = picture.float().div(255.0)[:, inside[0] > 127]  # (3, K)
-        if pixels.shape[1] < 2:
-            pixels = picture.float().div(255.0).flatten(1)
-        result[number] = torch.stack([pixels.mean(1), pixels.std(1).clamp_min(1e-3)])
-    return result
+def _colour(target: UInt8, face: UInt8) -> Tensor:
+    """Mean and deviation of RGB inside the face, ``(2, 3)``."""
+    picture = torch.from_numpy(np.ascontiguousarray(target)).float().div(255.0)
+    pixels = picture[:, torch.from_numpy(face)[0] > 127]  # (3, K)
+    if pixels.shape[1] < 2:
+        pixels = picture.flatten(1)
+    return torch.stack([pixels.mean(1), pixels.std(1).clamp_min(1e-3)])

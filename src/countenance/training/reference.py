@@ -15,11 +15,14 @@ import cv2
 import numpy as np
 
 from countenance.geometry import canonical_face, pose_degrees, smoothstep, umeyama
-from countenance.training.mesh import FrontalFace, RasterMesh, frontalise, outline, rasterise
+from countenance.training.mesh import FrontalFace, RasterMesh, frontalise, outline, rasterise, vertex_areas
+from countenance.training.shading import canonical_xy, features, laid_over
+from countenance.training.skin import own_skin
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from countenance.memory import Rows
     from countenance.types import Float32, Float64, UInt8
 
 __all__ = [
@@ -43,6 +46,9 @@ On the embedded pair, untrained, SSIM against the truth was 0.823 with 2, 0.829 
 past 6 the picture turns visibly soft.
 """
 
+_AT_ONCE = 256  # descriptors
+_EDGE_ON, _FACING = 0.3, 0.9  # area in a crop over the wanted area: where its pixels count nothing, and fully
+_AGREED_FEATURES = 0.02  # of the own skin, where eyes, brows and lips are
 _POSE_DEGREES = 6.0  # a turn of this much costs as much as one centimetre of expression
 _EYES_GAIN, _MOUTH_GAIN = 1.2, 0.45  # centimetres of a lid weigh more than centimetres of a jaw
 _OUTLINE_CM = 3.0  # over which the lender's shape gives way to the performer's outline
@@ -120,17 +126,26 @@ def region_weight() -> Float32:
 
 
 class Wanted(NamedTuple):
-    """A geometry to paint a face at: its mesh drawn once, and where its eye region is, float32 ``(S, S, 1)``."""
+    """A geometry to paint a face at.
+
+    ``raster`` its mesh, drawn once; ``canonical`` float32 ``(S, S, 2)``, see
+    :func:`countenance.training.shading.canonical_xy`; ``eyes_share`` float32 ``(S, S, 1)``, where its eye region is;
+    ``areas`` float32 ``(468,)``, at least 1, see :func:`countenance.training.mesh.vertex_areas`.
+    """
 
     raster: RasterMesh
+    canonical: Float32
     eyes_share: Float32
+    areas: Float32
 
 
 def want(geometry: Geometry, size: int, grid: int) -> Wanted:
     """Draw a wanted geometry for crops of side ``size``, on a grid of side ``grid`` (see :func:`rasterise`)."""
     raster = rasterise(*geometry, size=size, grid=grid)
     share = cv2.resize(raster.interpolate(region_weight()), (size, size), interpolation=cv2.INTER_LINEAR)
-    return Wanted(raster, np.clip(share, 0.0, 1.0).astype(np.float32)[..., None])
+    eyes_share = np.clip(share, 0.0, 1.0).astype(np.float32)[..., None]
+    areas = np.maximum(vertex_areas(geometry.points_xy), np.float32(1.0))
+    return Wanted(raster, canonical_xy(raster), eyes_share, areas)
 
 
 def soft_neighbours(distances: Float32, count: int) -> tuple[NDArray[np.intp], Float32]:
@@ -140,7 +155,10 @@ def soft_neighbours(distances: Float32, count: int) -> tuple[NDArray[np.intp], F
         distances: float32 ``(N,)``, inf where a face may not be used.
         count: how many; fewer are returned when fewer are finite.
     """
-    order = np.argsort(distances, kind="stable")[: count + 1]
+    nearest = np.arange(len(distances))
+    if len(distances) > count + 1:  # far fewer to sort, and the same order, also of equal ones
+        nearest = np.flatnonzero(distances <= np.partition(distances, count)[count])
+    order = nearest[np.argsort(distances[nearest], kind="stable")[: count + 1]]
     order = order[np.isfinite(distances[order])]
     near = distances[order]
     if len(order) <= count:
@@ -151,37 +169,58 @@ def soft_neighbours(distances: Float32, count: int) -> tuple[NDArray[np.intp], F
     return order, (weights / weights.sum()).astype(np.float32)
 
 
+def _distances(described: Float32, one: Float32) -> Float32:
+    """Euclidean distance of rows to one, float32 ``(N,)``, in parts that the processor's cache holds."""
+    result = np.empty(len(described), np.float32)
+    for start in range(0, len(described), _AT_ONCE):
+        rows = slice(start, start + _AT_ONCE)
+        result[rows] = np.linalg.norm(described[rows] - one, axis=1)
+    return result
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Gallery:
     """One person's crops, ready to be looked up and warped.
 
-    ``rgb`` uint8 ``(N, S, S, 3)``; ``points_xy`` float32 ``(N, 478, 2)`` in crop pixels; ``mean_cm`` float64
-    ``(478, 3)``; ``eyes`` and ``mouth`` float32 ``(N, D)`` descriptors; ``moment`` int64 ``(N, 2)``: source and frame
-    index, by which training avoids a face's neighbours in time.
+    ``rgba`` uint8 ``(N, S, S, 4)``, looked at crop by crop, see :func:`countenance.training.shading.neutral_crop`;
+    ``points_xy`` float32 ``(N, 478, 2)`` in crop pixels; ``mean_cm`` float64 ``(478, 3)``; ``eyes`` and ``mouth``
+    float32 ``(N, D)`` descriptors; ``moment`` int64 ``(N, 2)``: source and frame index, by which training avoids a
+    face's neighbours in time; ``areas`` float32 ``(N, 468)``, see :func:`countenance.training.mesh.vertex_areas`;
+    ``skin`` float32 ``(SKIN_GRID, SKIN_GRID, 3)``, see :func:`countenance.training.skin.own_skin`.
     """
 
-    rgb: UInt8
+    rgba: Rows
     points_xy: Float32
     mean_cm: Float64
     eyes: Float32
     mouth: Float32
     moment: NDArray[np.int64]
+    areas: Float32
+    skin: Float32
 
     @classmethod
-    def build(cls, rgb: UInt8, points_xy: Float32, depth: Float32, moment: NDArray[np.int64]) -> Gallery:
+    def build(cls, rgba: Rows, points_xy: Float32, depth: Float32, moment: NDArray[np.int64]) -> Gallery:
         """Describe every crop; see the class for shapes, ``depth`` is float32 ``(N, 478)``."""
         faces = [frontalise(p, d) for p, d in zip(points_xy, depth, strict=True)]
         mean = np.asarray(np.mean([face.shape_cm for face in faces], axis=0))
         described = [describe(face, mean) for face in faces]
         eyes = np.stack([e for e, _ in described])
         mouth = np.stack([m for _, m in described])
-        return cls(rgb, points_xy, mean, eyes, mouth, moment)
+        areas = np.stack([vertex_areas(points) for points in points_xy])
+        return cls(rgba, points_xy, mean, eyes, mouth, moment, areas, own_skin(rgba, points_xy, areas))
 
     def distances(self, eyes: Float32, mouth: Float32) -> tuple[Float32, Float32]:
         """Distance of every crop to a pair of descriptors, by eyes and by mouth: two float32 ``(N,)``."""
-        return np.linalg.norm(self.eyes - eyes, axis=1), np.linalg.norm(self.mouth - mouth, axis=1)
+        return _distances(self.eyes, eyes), _distances(self.mouth, mouth)
 
-    def paint(self, wanted: Wanted, by_eyes: Float32, by_mouth: Float32, count: int = NEIGHBOURS) -> UInt8:
+    def paint(
+        self,
+        wanted: Wanted,
+        by_eyes: Float32,
+        by_mouth: Float32,
+        count: int = NEIGHBOURS,
+        warped: dict[int, Float32] | None = None,
+    ) -> UInt8:
         """Warp and blend the nearest crops: uint8 ``(S, S, 3)``.
 
         Args:
@@ -189,18 +228,31 @@ class Gallery:
             by_eyes: float32 ``(N,)`` distances, inf where a face may not be used.
             by_mouth: the same for the mouth.
             count: crops a region.
+            warped: crops that were warped to this geometry before, by number; new ones are added to it.
         """
-        size = self.rgb.shape[1]
+        warped = {} if warped is None else warped
+        # What all crops agree on, as much of it as of the nearest ones, and alone where none of them shows the face.
+        # Eyes and lips move, so there the nearest ones count.
+        agreed = 1.0 - (1.0 - _AGREED_FEATURES) * laid_over(features(), wanted.canonical)[..., None]
+        skin = np.dstack([laid_over(self.skin, wanted.canonical) * agreed, agreed])
         halves = []
-        warped: dict[int, Float32] = {}
         for distances in (by_eyes, by_mouth):
-            total = np.zeros((size, size, 3), np.float32)
+            total = skin.copy()
             for number, weight in zip(*soft_neighbours(distances, count), strict=True):
                 key = int(number)
                 if key not in warped:
-                    picture = wanted.raster.warp(self.rgb[key], self.points_xy[key])
-                    warped[key] = picture.astype(np.float32)
-                total += weight * warped[key]
-            halves.append(total)
-        blended = wanted.eyes_share * halves[0] + (1.0 - wanted.eyes_share) * halves[1]
-        return np.clip(np.round(blended), 0, 255).astype(np.uint8)
+                    warped[key] = self._warped(wanted, key)
+                cv2.scaleAdd(warped[key], float(weight), total, dst=total)
+            halves.append(total[..., :3] / total[..., 3:])
+        blended = halves[1] + wanted.eyes_share * (halves[0] - halves[1])
+        return np.asarray(np.clip(np.round(blended), 0, 255), np.uint8)
+
+    def _warped(self, wanted: Wanted, number: int) -> Float32:
+        """A crop at a wanted geometry, times how well each pixel is seen in it, and that: float32 ``(S, S, 4)``."""
+        picture = wanted.raster.warp(self.rgba[number], self.points_xy[number])
+        facing = smoothstep((self.areas[number] / wanted.areas - _EDGE_ON) / (_FACING - _EDGE_ON))
+        seen = np.clip(wanted.raster.interpolate(np.asarray(facing, np.float32), every=2), 0.0, 1.0)
+        share = np.asarray(cv2.resize(seen, picture.shape[1::-1], interpolation=cv2.INTER_LINEAR), np.float32)
+        share *= picture[..., 3] * np.float32(1.0 / 255.0)
+        picture[..., 3] = 1
+        return np.asarray(cv2.multiply(picture, cv2.merge([share] * 4), dtype=cv2.CV_32F), np.float32)

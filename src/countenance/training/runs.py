@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from countenance.training.allocator import keep_freed_memory
 from countenance.training.batches import CLASSIC_WINDOW, classic_pairs, iteration_generator
 from countenance.training.checkpoint import load_weights
 from countenance.training.guided import guided_batch, guided_step, held_out_score
@@ -21,6 +22,8 @@ from countenance.training.prepare import evenly, prepare_guided, split
 from countenance.training.reference import mean_shape_cm
 from countenance.training.scores import NOBODY, HeldOut, cross_identity, lay_in
 from countenance.training.shading import mean_texture
+from countenance.training.state import named, optimiser_tensors, restore_optimiser, set_rate
+from countenance.training.stored import channels_first, crops_to_take
 from countenance.types import BLENDSHAPES, AlignedFace, FaceLandmarks
 
 if TYPE_CHECKING:
@@ -28,12 +31,13 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
     from torch import nn
-    from torch.optim import Optimizer
 
+    from countenance.memory import Scratch
     from countenance.progress import Progress
-    from countenance.training.prepare import GuidedFaces, PersonFaces
+    from countenance.training.prepare import PersonFaces
     from countenance.training.presets import Preset
     from countenance.training.scores import CrossIdentity, Identity
+    from countenance.training.stored import GuidedFaces, StoredFaces
     from countenance.types import SwappedFace, UInt8
 
 __all__ = ["ClassicRun", "GuidedRun", "Run", "Step", "make_run"]
@@ -58,7 +62,7 @@ class Run(Protocol):
         ...
 
     def preview(self) -> list[tuple[UInt8, UInt8]]:
-        """Some held-out faces of the performer, each with its swap laid in, uint8 ``(256, 256, 3)``; the run goes on
+        """Some held-out faces of the performer, each with its swap laid in, uint8 ``(S, S, 3)``; the run goes on
         as if it had not been asked. Unmarked: whoever writes them marks them. Empty when there is nothing to show.
         """
         ...
@@ -76,37 +80,13 @@ class Run(Protocol):
         ...
 
 
-def _optimiser_tensors(prefix: str, optimiser: Optimizer) -> dict[str, Tensor]:
-    """The moments and step counts of an Adam, flat."""
-    state = optimiser.state_dict()["state"]
-    return {f"{prefix}.{index}.{name}": value for index, slot in state.items() for name, value in slot.items()}
-
-
-def _restore_optimiser(prefix: str, optimiser: Optimizer, tensors: Mapping[str, Tensor]) -> None:
-    slots: dict[int, dict[str, Tensor]] = {}
-    for name, tensor in tensors.items():
-        if name.startswith(prefix + "."):
-            index, field = name[len(prefix) + 1 :].split(".")
-            slots.setdefault(int(index), {})[field] = tensor
-    optimiser.load_state_dict({"state": slots, "param_groups": optimiser.state_dict()["param_groups"]})
-
-
-def _set_rate(optimiser: Optimizer, rate: float) -> None:
-    for group in optimiser.param_groups:
-        group["lr"] = rate
-
-
-def _named(prefix: str, module: nn.Module) -> dict[str, Tensor]:
-    return {f"{prefix}.{name}": tensor for name, tensor in module.state_dict().items()}
-
-
 def _aligned(faces: PersonFaces, rows: NDArray[np.intp]) -> list[AlignedFace]:
     """Faces as conversion would be handed them."""
     here = np.hstack([np.eye(2), np.zeros((2, 1))])
     unknown = np.zeros(BLENDSHAPES, np.float32)  # neither painting nor embedding asks for them
     return [
         AlignedFace(
-            faces.rgb[row],
+            faces.rgb[row].copy(),  # or it would hold all of them
             here,
             FaceLandmarks(faces.points_xy[row], faces.depth[row], unknown, 1.0),
         )
@@ -130,10 +110,6 @@ def _laid(crops: Sequence[UInt8], painted: Sequence[SwappedFace]) -> list[tuple[
     return whole if len(whole) == len(laid) else []
 
 
-def _channels_first(rgb: np.ndarray) -> Tensor:
-    return torch.from_numpy(np.ascontiguousarray(rgb.transpose(0, 3, 1, 2)))
-
-
 class ClassicRun:
     """The 2017 recipe: lender and performer in turn, each autoencoder with its own Adam."""
 
@@ -148,19 +124,20 @@ class ClassicRun:
     ) -> None:
         torch.manual_seed(seed)
         self.preset, self.seed, self.device = preset, seed, device
-        self.model = ClassicModel().to(device)
+        self.model = ClassicModel().to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.optimisers = {
             person: torch.optim.Adam(
                 [*self.model.encoder.parameters(), *self.model.decoders[person].parameters()],
                 lr=preset.learning_rate,
                 betas=preset.betas,
                 eps=1e-7,  # Keras's
+                fused=True,
             )
             for person in PEOPLE
         }
         parts = [split(faces.moment) for faces in people]
         self.faces = {
-            person: _channels_first(faces.rgb[part.trained]).to(device)
+            person: crops_to_take(faces.take(part.trained).rgb, device)
             for person, faces, part in zip(PEOPLE, people, parts, strict=True)
         }
         self.watched = {
@@ -181,10 +158,10 @@ class ClassicRun:
             self._swaps = lambda: _laid(shown.rgb, painter.paint(self.model, shown))
             self._cross = lambda: cross_identity(drawn.rgb, drawn.landmarks, painter.paint(self.model, drawn), identity)
 
-    def _small(self, rgb: UInt8) -> Tensor:
+    def _small(self, rgb: NDArray[Any]) -> Tensor:
         """What the network sees of undistorted faces: float ``(N, 3, 64, 64)`` in [0, 1]."""
         size = self.preset.input_size
-        pictures = _channels_first(rgb[:, CLASSIC_WINDOW, CLASSIC_WINDOW]).to(self.device).float() / 255.0
+        pictures = channels_first(rgb[:, CLASSIC_WINDOW, CLASSIC_WINDOW]).to(self.device).float() / 255.0
         return functional.interpolate(pictures, size=size, mode="area") if len(rgb) else pictures[..., :size, :size]
 
     def step(self, iteration: int) -> Step:
@@ -224,21 +201,21 @@ class ClassicRun:
 
     def tensors(self) -> dict[str, Tensor]:
         """Weights and both optimisers."""
-        result = _named("model", self.model)
+        result = named("model", self.model)
         for person, optimiser in self.optimisers.items():
-            result |= _optimiser_tensors(f"optimiser-{person}", optimiser)
+            result |= optimiser_tensors(f"optimiser-{person}", optimiser)
         return result
 
     def restore(self, tensors: Mapping[str, Tensor]) -> None:
         """Take over weights and both optimisers."""
         load_weights("model", self.model, tensors)
         for person, optimiser in self.optimisers.items():
-            _restore_optimiser(f"optimiser-{person}", optimiser, tensors)
+            restore_optimiser(f"optimiser-{person}", optimiser, tensors)
 
     def slow(self, factor: float) -> None:
         """Set the learning rate of both optimisers."""
         for optimiser in self.optimisers.values():
-            _set_rate(optimiser, self.preset.learning_rate * factor)
+            set_rate(optimiser, self.preset.learning_rate * factor)
 
 
 class GuidedRun:
@@ -253,13 +230,18 @@ class GuidedRun:
         seed: int,
         progress: Progress | None = None,
         identity: Identity | None = None,
+        scratch: Scratch | None = None,
     ) -> None:
         torch.manual_seed(seed)
         self.preset, self.seed, self.device = preset, seed, device
         self.model = GuidedModel(preset).to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.averaged = copy.deepcopy(self.model).requires_grad_(False)
         self.optimiser = torch.optim.AdamW(
-            self.model.parameters(), lr=preset.learning_rate, betas=preset.betas, weight_decay=preset.weight_decay
+            self.model.parameters(),
+            lr=preset.learning_rate,
+            betas=preset.betas,
+            weight_decay=preset.weight_decay,
+            fused=True,
         )
         self.shapes = {
             f"shape.{person}": torch.from_numpy(mean_shape_cm(faces.points_xy, faces.depth))
@@ -270,7 +252,7 @@ class GuidedRun:
             f"texture.{person}": torch.from_numpy(mean_texture(faces.take(part.trained)))
             for person, faces, part in zip(PEOPLE, people, parts, strict=True)
         }
-        self.faces: dict[str, GuidedFaces] = {}
+        self.faces: dict[str, GuidedFaces | StoredFaces] = {}
         self.watched: dict[str, GuidedFaces] = {}
         for person, faces, part in zip(PEOPLE, people, parts, strict=True):
             prepared = prepare_guided(
@@ -281,9 +263,11 @@ class GuidedRun:
                 size=preset.base_size,
                 progress=progress,
                 note=f"references of the {person}",
-            ).to(device)
+                scratch=scratch,
+                device=device,
+            )
             count = len(part.trained)
-            self.faces[person], self.watched[person] = prepared.take(slice(count)), prepared.take(slice(count, None))
+            self.faces[person], self.watched[person] = prepared.first(count), prepared.take(slice(count, None))
         self.known = {
             person: self.faces[person].take(evenly(len(part.trained), len(part.watched)))
             for person, part in zip(PEOPLE, parts, strict=True)
@@ -296,13 +280,12 @@ class GuidedRun:
                 Look(self.shapes[f"shape.{person}"].numpy(), self.textures[f"texture.{person}"].numpy())
                 for person in PEOPLE
             ]
-            painter = GuidedPainter(people[0], looks, input_size=preset.input_size, device=device)
+            painter = GuidedPainter(people[0], looks, preset=preset, device=device)
             drawn = painter.prepare(crossed)
             shown = GuidedDrawn._make(_some(drawn))
-            self._swaps = lambda: _laid(shown.rgb, painter.paint(self.averaged, shown))
-            self._cross = lambda: cross_identity(
-                drawn.rgb, drawn.landmarks, painter.paint(self.averaged, drawn), identity
-            )
+            paint = painter.paint  # it needs no crops any more, which go with the painter
+            self._swaps = lambda: _laid(shown.rgb, paint(self.averaged, shown))
+            self._cross = lambda: cross_identity(drawn.rgb, drawn.landmarks, paint(self.averaged, drawn), identity)
 
     def step(self, iteration: int) -> Step:
         """One batch of the lender and half a batch of the performer, whose decoder only serves the encoder."""
@@ -314,8 +297,9 @@ class GuidedRun:
             (PEOPLE[1], PEOPLE[0], max(self.preset.batch_size // 2, 1)),
         ):
             faces = self.faces[person]
-            rows = torch.randint(len(faces.target), (count,), generator=generator, device=self.device)
-            batch = guided_batch(faces, rows, self.faces[other].colour, self.preset.input_size, generator)
+            rows = torch.randint(len(faces.colour), (count,), generator=generator, device=self.device)
+            some, every = faces.take(rows), torch.arange(count, device=self.device)
+            batch = guided_batch(some, every, self.faces[other].colour, self.preset.input_size, generator)
             loss, _ = guided_step(self.model, batch, person)
             loss.backward()  # type: ignore[no-untyped-call]
             total += float(loss.detach()) * count
@@ -344,18 +328,18 @@ class GuidedRun:
 
     def tensors(self) -> dict[str, Tensor]:
         """Weights, averaged weights, the optimiser, both mean shapes and textures."""
-        result = _named("model", self.model) | _named("averaged", self.averaged) | self.shapes | self.textures
-        return result | _optimiser_tensors("optimiser", self.optimiser)
+        result = named("model", self.model) | named("averaged", self.averaged) | self.shapes | self.textures
+        return result | optimiser_tensors("optimiser", self.optimiser)
 
     def restore(self, tensors: Mapping[str, Tensor]) -> None:
         """Take over everything but shapes and textures, which follow from the faces."""
         load_weights("model", self.model, tensors)
         load_weights("averaged", self.averaged, tensors)
-        _restore_optimiser("optimiser", self.optimiser, tensors)
+        restore_optimiser("optimiser", self.optimiser, tensors)
 
     def slow(self, factor: float) -> None:
         """Set the optimiser's learning rate."""
-        _set_rate(self.optimiser, self.preset.learning_rate * factor)
+        set_rate(self.optimiser, self.preset.learning_rate * factor)
 
 
 def _parameters(module: nn.Module) -> list[Tensor]:
@@ -370,17 +354,23 @@ def make_run(
     seed: int,
     progress: Progress | None = None,
     identity: Identity | None = None,
+    scratch: Scratch | None = None,
 ) -> Run:
     """The run of a preset's family.
 
     Args:
         preset: the recipe.
-        people: the lender's and the performer's faces, in this order.
+        people: the lender's and the performer's faces, in this order, in crops of ``preset.crop_size``.
         device: where to train.
         seed: of weights and distortions.
         progress: called while faces are prepared.
         identity: whose face a swap shows is scored by it; without it those scores are NaN.
+        scratch: where prepared faces are kept; None is memory alone.
+
+    Raises:
+        OutputError: the disk is full.
     """
+    keep_freed_memory()
     if preset.family == "classic":
         return ClassicRun(preset, people, device=device, seed=seed, identity=identity)
-    return GuidedRun(preset, people, device=device, seed=seed, progress=progress, identity=identity)
+    return GuidedRun(preset, people, device=device, seed=seed, progress=progress, identity=identity, scratch=scratch)

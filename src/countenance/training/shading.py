@@ -10,15 +10,13 @@ Textures lie on the canonical mesh seen from the front, a grid of :data:`GRID` c
 
 from __future__ import annotations
 
-import os
-from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
 
-from countenance.geometry import canonical_face, template
+from countenance.geometry import canonical_face, smoothstep, template
 from countenance.training.mesh import (
     BROW_LEFT,
     BROW_RIGHT,
@@ -29,12 +27,31 @@ from countenance.training.mesh import (
     filled,
     rasterise,
 )
+from countenance.training.workers import in_order
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from countenance.training.prepare import PersonFaces
     from countenance.types import Float32, UInt8
 
-__all__ = ["GRID", "NEUTRAL_SCALE", "light_gain", "mean_texture", "shading_of", "texture_of", "without_light"]
+__all__ = [
+    "GRID",
+    "NEUTRAL_SCALE",
+    "NeutralCrops",
+    "canonical_xy",
+    "features",
+    "front",
+    "laid_over",
+    "light_and_clear",
+    "light_gain",
+    "mean_texture",
+    "neutral_crop",
+    "plausible",
+    "shading_of",
+    "texture_of",
+    "without_light",
+]
 
 GRID = 96
 """Cells a side of a texture.
@@ -48,29 +65,41 @@ NEUTRAL_SCALE = 0.6
 """Crops without their light are stored this much darker, so that highlights are not clipped."""
 
 _SIGMA = 2.0  # cells: how smooth light is
+_FAR_SIGMA, _FAR_SHARE = 8.0, 0.05  # the light that goes on under hair, and its share where skin is seen
+_COARSE_SIGMA = 10.0  # cells: light of a whole cheek
+_REFITS = 4
+_SHADOW = (
+    0.4  # logarithm of light: what differs from its surroundings by so much is doubtful, by twice as much it is out
+)
 _FEATURES_COUNT = 0.2  # of eyes, brows and lips in the smoothing: they move, so their means cancel least
 _FLOOR = 0.02  # of linear light: the logarithm of noise in the dark is no light
 _GAMMA = 2.2  # a gain of linear light as one of sRGB codes
 _MEAN_OF = 150  # faces, evenly: the median has settled
+_KEPT_BYTES = 256 * 2**20  # of crops without their light: 1024 of 256 × 256: more than those of half a minute
 _CM_TO_PIXELS = 12.0 / 256.0  # of the crop's side, as the template's
 
 
 @lru_cache(maxsize=4)
-def _front(size: int) -> tuple[RasterMesh, Float32]:
-    """The canonical mesh on the grid, and its landmarks ``(478, 2)`` in pixels of a crop of side ``size``."""
+def front(size: int, grid: int) -> tuple[RasterMesh, Float32]:
+    """The canonical mesh on a grid, and its landmarks ``(478, 2)`` in pixels of a crop of side ``size``."""
     points = np.concatenate([template(size), np.zeros((10, 2), np.float32)]).astype(np.float32)
     z_cm = np.append(canonical_face().vertices_cm[:, 2].astype(np.float64), np.zeros(10))
-    return rasterise(points, (-z_cm * _CM_TO_PIXELS * size).astype(np.float32), size, GRID), points
+    return rasterise(points, (-z_cm * _CM_TO_PIXELS * size).astype(np.float32), size, grid), points
 
 
 @lru_cache(maxsize=1)
 def _weights() -> Float32:
     """How much each cell counts in the smoothing, float32 ``(GRID, GRID)``."""
-    raster, points = _front(256)
-    features = filled(points, (EYE_RIGHT, EYE_LEFT, LIPS, BROW_RIGHT, BROW_LEFT), 256)
-    grown = cv2.dilate(features, np.ones((7, 7), np.uint8)).astype(np.float32)
-    small = cv2.resize(grown, (GRID, GRID), interpolation=cv2.INTER_AREA)
-    return np.asarray(raster.inside * (1.0 - (1.0 - _FEATURES_COUNT) * small) + 1e-3, np.float32)
+    inside = front(256, GRID)[0].inside
+    return np.asarray(inside * (1.0 - (1.0 - _FEATURES_COUNT) * features()) + 1e-3, np.float32)
+
+
+@lru_cache(maxsize=1)
+def features() -> Float32:
+    """Where eyes, brows and lips are on a texture: float32 ``(GRID, GRID)`` in [0, 1]."""
+    drawn = filled(front(256, GRID)[1], (EYE_RIGHT, EYE_LEFT, LIPS, BROW_RIGHT, BROW_LEFT), 256)
+    grown = cv2.dilate(drawn, np.ones((7, 7), np.uint8)).astype(np.float32)
+    return np.asarray(cv2.resize(grown, (GRID, GRID), interpolation=cv2.INTER_AREA), np.float32)
 
 
 def texture_of(rgb: UInt8, points_xy: Float32) -> Float32:
@@ -81,7 +110,7 @@ def texture_of(rgb: UInt8, points_xy: Float32) -> Float32:
         points_xy: float32 ``(478, 2)`` in pixels of the crop.
     """
     size = rgb.shape[0]
-    mapping = _front(size)[0].sampling_map(points_xy)
+    mapping = front(size, GRID)[0].sampling_map(points_xy)
     smooth = cv2.GaussianBlur(rgb, (0, 0), max(0.5 * size / GRID, 0.3))  # the grid is coarser than the crop
     x, y = np.ascontiguousarray(mapping[..., 0]), np.ascontiguousarray(mapping[..., 1])
     moved = cv2.remap(smooth, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101)
@@ -112,43 +141,140 @@ def shading_of(rgb: UInt8, points_xy: Float32, mean: Float32) -> Float32:
         points_xy: float32 ``(478, 2)`` in pixels of the crop.
         mean: :func:`mean_texture` of the same person.
     """
-    weights = _weights()[..., None]
-    difference = (texture_of(rgb, points_xy) - mean) * weights
-    return np.asarray(_blur(difference) / _blur(weights)[..., None], np.float32)
+    return light_and_clear(rgb, points_xy, mean)[0]
 
 
-def _blur(values: Float32) -> Float32:
-    return np.asarray(cv2.GaussianBlur(values, (0, 0), _SIGMA, borderType=cv2.BORDER_REPLICATE), np.float32)
+def light_and_clear(rgb: UInt8, points_xy: Float32, mean: Float32) -> tuple[Float32, Float32]:
+    """Of a crop: :func:`shading_of`, and where it is :func:`plausible`; arguments as there."""
+    difference = texture_of(rgb, points_xy) - mean
+    clear = plausible(difference)
+    return _light_in(difference, clear), clear
 
 
-def light_gain(shading: Float32, raster: RasterMesh) -> Float32:
-    """A shading laid over a face: what to multiply sRGB codes by, float32 ``(S, S, 3)`` of the mesh's crop size.
+def _light_in(difference: Float32, clear: Float32) -> Float32:
+    """The smooth part of a difference of textures, where it is :func:`plausible`."""
+    weights = (_weights() * clear)[..., None]
+    near, far = (
+        (_blur(difference * weights, sigma), _blur(weights, sigma)[..., None]) for sigma in (_SIGMA, _FAR_SIGMA)
+    )
+    # Where nothing near by counts, such as under a strand of hair, what is around it goes on.
+    return np.asarray((near[0] + _FAR_SHARE * far[0] / (far[1] + 1e-6)) / (near[1] + _FAR_SHARE), np.float32)
+
+
+def plausible(difference: Float32) -> Float32:
+    """Where a texture can show the person's own face: float32 ``(GRID, GRID)`` in [0, 1].
+
+    Light is smooth, and a face's own marks cancel against the mean. Hair, a hand or what is behind the cheek differ
+    over an area and by more than shadows do. Found by refitting a coarse light without what differed from the last one
+    (iteratively reweighted least squares). Eyes, brows and lips move, so they always pass.
+
+    Args:
+        difference: of two textures (:func:`texture_of`), the second one the person's mean.
+    """
+    luma = _blur(np.asarray(difference.mean(2), np.float32), 1.0)
+    skin = front(256, GRID)[0].inside * (1.0 - features()) + np.float32(1e-3)
+    clear = np.ones_like(luma)
+    for _ in range(_REFITS):
+        weights = skin * clear
+        coarse = _blur(luma * weights, _COARSE_SIGMA) / (_blur(weights, _COARSE_SIGMA) + 1e-6)
+        clear = np.asarray(1.0 - smoothstep((np.abs(luma - coarse) - _SHADOW) / _SHADOW), np.float32)
+    return np.maximum(clear, features())
+
+
+def _blur(values: Float32, sigma: float) -> Float32:
+    return np.asarray(cv2.GaussianBlur(values, (0, 0), sigma, borderType=cv2.BORDER_REPLICATE), np.float32)
+
+
+def canonical_xy(raster: RasterMesh) -> Float32:
+    """Where each pixel of a face's crop lies on the canonical one of the same side: float32 ``(S, S, 2)`` in pixels."""
+    mapping = raster.sampling_map(front(raster.size, GRID)[1])
+    if mapping.shape[0] != raster.size:
+        mapping = np.asarray(cv2.resize(mapping, (raster.size, raster.size)), np.float32)
+    return mapping
+
+
+def laid_over(texture: Float32, canonical: Float32) -> Float32:
+    """A texture of any grid laid over a face: float32 ``(S, S)`` or ``(S, S, C)``.
+
+    Args:
+        texture: float32 ``(G, G)`` or ``(G, G, C)``.
+        canonical: :func:`canonical_xy` of the face.
+    """
+    cells = np.asarray((canonical + 0.5) * (texture.shape[0] / canonical.shape[0]) - 0.5, np.float32)
+    x, y = np.ascontiguousarray(cells[..., 0]), np.ascontiguousarray(cells[..., 1])
+    return np.asarray(cv2.remap(texture, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE), np.float32)
+
+
+def light_gain(shading: Float32, canonical: Float32) -> Float32:
+    """A shading laid over a face: what to multiply sRGB codes by, float32 ``(S, S, 3)``.
 
     Args:
         shading: see :func:`shading_of`.
-        raster: the face's mesh.
+        canonical: :func:`canonical_xy` of the face.
     """
-    size = raster.size
-    mapping = raster.sampling_map(_front(size)[1])  # where on the canonical crop each pixel lies
-    if mapping.shape[0] != size:
-        mapping = np.asarray(cv2.resize(mapping, (size, size)), np.float32)
-    cells = np.asarray((mapping + 0.5) * (GRID / size) - 0.5, np.float32)
-    x, y = np.ascontiguousarray(cells[..., 0]), np.ascontiguousarray(cells[..., 1])
-    gain = np.exp(shading / np.float32(_GAMMA))  # on the grid: smooth, so that interpolating it afterwards is the same
-    return np.asarray(cv2.remap(gain, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE), np.float32)
+    # Raised to its power on the grid: it is smooth, so that interpolating it afterwards is the same.
+    return laid_over(np.exp(shading / np.float32(_GAMMA)), canonical)
 
 
 def without_light(faces: PersonFaces, mean: Float32) -> UInt8:
-    """Every crop as it would look in the person's mean light, times :data:`NEUTRAL_SCALE`: uint8 ``(N, S, S, 3)``."""
-    size = faces.rgb.shape[1]
-    result = np.empty_like(faces.rgb)
-
-    def free(row: int) -> None:
-        raster = rasterise(faces.points_xy[row], faces.depth[row], size, size // 4)
-        gain = light_gain(-shading_of(faces.rgb[row], faces.points_xy[row], mean), raster)
-        np.clip(np.round(faces.rgb[row] * gain * np.float32(NEUTRAL_SCALE)), 0, 255, out=gain)
-        result[row] = gain
-
-    with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
-        list(pool.map(free, range(len(faces.rgb))))
+    """Every crop as :func:`neutral_crop` makes it: uint8 ``(N, S, S, 4)``."""
+    result = np.empty((*faces.rgb.shape[:3], 4), np.uint8)
+    crops = NeutralCrops(faces, mean, keep_bytes=0)
+    for row, crop in enumerate(in_order(crops.__getitem__, range(len(result)))):
+        result[row] = crop
     return result
+
+
+def neutral_crop(rgb: UInt8, points_xy: Float32, depth: Float32, mean: Float32) -> UInt8:
+    """One crop as it would look in the person's mean light, times :data:`NEUTRAL_SCALE`: uint8 ``(S, S, 4)``.
+
+    The fourth channel is how surely a pixel shows the person's face (:func:`plausible`), 255 for surely.
+
+    Args:
+        rgb: uint8 ``(S, S, 3)``.
+        points_xy: float32 ``(478, 2)`` in pixels of the crop.
+        depth: float32 ``(478,)``.
+        mean: :func:`mean_texture` of the same person.
+    """
+    size = rgb.shape[0]
+    raster = rasterise(points_xy, depth, size, size // 4)
+    canonical = canonical_xy(raster)
+    shading, clear = light_and_clear(rgb, points_xy, mean)
+    lit = rgb * light_gain(-shading, canonical) * np.float32(NEUTRAL_SCALE)
+    return np.clip(np.round(np.dstack([lit, 255.0 * laid_over(clear, canonical)])), 0, 255).astype(np.uint8)
+
+
+class NeutralCrops:
+    """Crops without their light, made when they are asked for; see :func:`without_light`.
+
+    A render looks at few of the crops of a large face set, and at the same ones in frame after frame.
+
+    Args:
+        faces: the person's faces.
+        mean: their :func:`mean_texture`.
+        keep_bytes: how much of the last crops is kept.
+    """
+
+    def __init__(self, faces: PersonFaces, mean: Float32, keep_bytes: int = _KEPT_BYTES) -> None:
+        self._rgb = faces.rgb
+
+        def make(row: int) -> UInt8:
+            return neutral_crop(faces.rgb[row], faces.points_xy[row], faces.depth[row], mean)
+
+        kept = keep_bytes // (4 * faces.rgb.shape[1] ** 2)
+        self._crop = lru_cache(maxsize=kept)(make) if kept else make
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """``(N, S, S, 4)``."""
+        return (*self._rgb.shape[:3], 4)
+
+    def __len__(self) -> int:
+        return len(self._rgb)
+
+    def __getitem__(self, row: int, /) -> UInt8:
+        """One crop, uint8 ``(S, S, 4)``; not to be written to."""
+        return self._crop(int(row))
+
+    def __iter__(self) -> Iterator[UInt8]:
+        return (self[row] for row in range(len(self)))

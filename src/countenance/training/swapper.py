@@ -8,13 +8,14 @@ import numpy as np
 import torch
 
 from countenance.errors import CheckpointError, ProjectError
+from countenance.geometry import CROP_SIZE
 from countenance.training.best import load_for_conversion
 from countenance.training.checkpoint import CHECKPOINT, load_weights
 from countenance.training.model import PEOPLE, ClassicModel, GuidedModel
 from countenance.training.painting import ClassicPainter, GuidedPainter, Look
 from countenance.training.presets import preset as preset_named
 from countenance.training.shading import GRID
-from countenance.training.train import choose_device, load_faces, person_faces
+from countenance.training.train import choose_device, load_faces, person_faces, scratch_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -38,6 +39,11 @@ class FaceSwapper(Protocol):
         """What the checkpoint says of itself; conversion compares its consent record with the one in force."""
         ...
 
+    @property
+    def crop_size(self) -> int:
+        """Side in pixels of the aligned faces that it takes and gives."""
+        ...
+
     def __call__(self, faces: Sequence[AlignedFace]) -> list[SwappedFace]:
         """Paint the lender's face for each aligned face of the performer, in order."""
         ...
@@ -58,8 +64,13 @@ class ClassicSwapper:
         """See :class:`FaceSwapper`."""
         return self._facts
 
+    @property
+    def crop_size(self) -> int:
+        """See :class:`FaceSwapper`."""
+        return CROP_SIZE
+
     def __call__(self, faces: Sequence[AlignedFace]) -> list[SwappedFace]:
-        """See :class:`FaceSwapper`; the faces are 256 × 256 crops, and so are the results."""
+        """See :class:`FaceSwapper`."""
         return self._painter.paint(self._model, self._painter.prepare(faces)) if faces else []
 
 
@@ -70,19 +81,25 @@ class GuidedSwapper:
         self, facts: CheckpointFacts, tensors: Mapping[str, Tensor], lender: PersonFaces, device: torch.device
     ) -> None:
         self._facts = facts
-        self._model = GuidedModel(preset_named(str(facts.preset["name"])))
+        recipe = preset_named(str(facts.preset["name"]))
+        self._model, self._crop_size = GuidedModel(recipe), recipe.crop_size
         load_weights("averaged", self._model, tensors)
         self._model.to(device).to(memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
         looks = [_look(tensors, person) for person in PEOPLE]
-        self._painter = GuidedPainter(lender, looks, input_size=self._model.input_size, device=device)
+        self._painter = GuidedPainter(lender, looks, preset=recipe, device=device)
 
     @property
     def facts(self) -> CheckpointFacts:
         """See :class:`FaceSwapper`."""
         return self._facts
 
+    @property
+    def crop_size(self) -> int:
+        """See :class:`FaceSwapper`."""
+        return self._crop_size
+
     def __call__(self, faces: Sequence[AlignedFace]) -> list[SwappedFace]:
-        """See :class:`FaceSwapper`; the faces are 256 × 256 crops, and so are the results."""
+        """See :class:`FaceSwapper`."""
         return self._painter.paint(self._model, self._painter.prepare(faces)) if faces else []
 
 
@@ -119,7 +136,8 @@ def load_swapper(
         performer: whose face is replaced.
         preset: of the model.
         device: see :func:`countenance.training.train.choose_device`.
-        lender_faces: the very faces that the gate has seen, which the guided family paints from; loaded when None.
+        lender_faces: the very faces that the gate has seen, which the guided family paints from, in crops of the
+            preset's ``crop_size``; loaded when None.
 
     Raises:
         ProjectError: nothing was trained for these two with this preset.
@@ -142,5 +160,6 @@ def load_swapper(
     target = choose_device(device)
     if recipe.family == "classic":
         return ClassicSwapper(facts, checkpoint.tensors, target)
-    faces = load_faces(project, lender) if lender_faces is None else lender_faces
-    return GuidedSwapper(facts, checkpoint.tensors, person_faces(faces), target)
+    if lender_faces is None:
+        lender_faces = load_faces(project, lender, recipe.crop_size, scratch=scratch_of(project))
+    return GuidedSwapper(facts, checkpoint.tensors, person_faces(lender_faces), target)

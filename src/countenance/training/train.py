@@ -11,10 +11,13 @@ import numpy as np
 import torch
 
 from countenance.errors import CheckpointError, TrainingError
+from countenance.geometry import CROP_SIZE
+from countenance.memory import Held, Scratch, peak_rss_bytes
 from countenance.training.checkpoint import BEST, CHECKPOINT, CheckpointFacts, load, read_facts
 from countenance.training.loop import Budget, loop
 from countenance.training.plateau import forecast, memorised, plateau_reached
 from countenance.training.prepare import PersonFaces, evenly, spread
+from countenance.training.presets import completed
 from countenance.training.presets import preset as preset_named
 from countenance.training.runs import make_run
 from countenance.training.scores import Identity, template_of
@@ -39,15 +42,17 @@ __all__ = [
     "choose_device",
     "load_faces",
     "person_faces",
+    "scratch_of",
     "screen_faces",
     "train",
 ]
 
-CAP_MINUTES = {"swift": 120.0, "classic": 24.0 * 60.0}
+CAP_MINUTES = {"swift": 120.0, "classic": 24.0 * 60.0, "cinema-256": 24.0 * 60.0, "cinema-512": 48.0 * 60.0}
 """Where no budget is given, a run that finds no plateau ends here."""
 
-MAX_FACES = 2000
-"""Faces of one person that are held in memory; more are thinned evenly over time."""
+MAX_FACES = 20_000
+"""Faces of one person that are used; more are thinned evenly over time. So many take the memory that
+bench/memory.py measures: what is kept of each besides pictures, and the search for the nearest, grow with them."""
 
 _SCREENED_FACES = 40  # of each person: a median over these, and any one of them, refuse
 _TEMPLATE_FACES = 64  # of the performer, whose template only serves the scores
@@ -75,6 +80,8 @@ class TrainReport:
         forecast: what ten more minutes are expected to give; None while there are too few scores.
         rollbacks: each time that training broke down: ``iteration``, ``back_to``, ``seconds``, ``reason``.
         warnings: sentences for the user.
+        peak_rss_bytes: the most memory that the process had resident; None where the system does not tell.
+        largest: the largest set of arrays that was kept, and how many of its bytes lay on the disk.
     """
 
     iteration: int
@@ -92,6 +99,8 @@ class TrainReport:
     forecast: Forecast | None = None
     rollbacks: tuple[dict[str, Any], ...] = ()
     warnings: tuple[str, ...] = ()
+    peak_rss_bytes: int | None = None
+    largest: Held | None = None
 
 
 def choose_device(name: str) -> torch.device:
@@ -114,24 +123,40 @@ def choose_device(name: str) -> torch.device:
     return device
 
 
-def load_faces(project: Project, name: str) -> FaceArrays:
-    """The kept faces of a person, checked.
+def load_faces(
+    project: Project, name: str, crop_size: int = CROP_SIZE, *, scratch: Scratch | None = None
+) -> FaceArrays:
+    """The kept faces of a person, checked, larger crops averaged down to ``crop_size``.
+
+    Args:
+        project: the project folder.
+        name: of the person.
+        crop_size: side of the crops in pixels.
+        scratch: where the decoded crops are kept, see :func:`scratch_of`; None is memory alone.
 
     Raises:
-        ProjectError, FaceSetError, NoFaceError: no such person, a damaged face set, or too few faces.
+        ProjectError, FaceSetError, NoFaceError: no such person, a damaged face set, one with smaller crops, or too few
+            faces.
+        OutputError: the disk is full.
     """
     from countenance.faceset.store import FaceSet
-    from countenance.faceset.use import require_enough
+    from countenance.faceset.use import require_crops, require_enough
 
     project.require_person(name)
     with FaceSet.open(project.faceset_path(name)) as faceset:
         faceset.verify()
+        require_crops(faceset, crop_size)
         require_enough(faceset)
-        return faceset.load()
+        return faceset.load(crop_size=crop_size, scratch=scratch)
+
+
+def scratch_of(project: Project) -> Scratch:
+    """Room for decoded faces: memory up to a bound, and beyond it nameless files in the folder of the face sets."""
+    return Scratch(project.people_dir)
 
 
 def person_faces(arrays: FaceArrays) -> PersonFaces:
-    """What training and conversion keep of a face set, bounded to :data:`MAX_FACES`."""
+    """What training and conversion use of a face set, bounded to :data:`MAX_FACES`."""
     moment = np.stack([arrays.source_index, arrays.frame_index], axis=1)
     faces = PersonFaces(arrays.rgb, arrays.landmarks_xy, arrays.depth, arrays.person_mask, moment)
     return spread(faces, MAX_FACES)
@@ -139,7 +164,8 @@ def person_faces(arrays: FaceArrays) -> PersonFaces:
 
 def _faces_digest(faces: PersonFaces) -> str:
     digest = hashlib.sha256(str(faces.rgb.shape).encode())
-    digest.update(np.ascontiguousarray(faces.rgb).data)
+    for crop in faces.rgb:
+        digest.update(np.ascontiguousarray(crop).data)
     digest.update(np.ascontiguousarray(faces.points_xy).data)
     return digest.hexdigest()
 
@@ -150,11 +176,13 @@ def screen_faces(name: str, faces: FaceArrays, perception: Perception) -> None:
     Raises:
         SexualContentError, MinorError: the rule that refuses them.
     """
+    from countenance.faceset.crops import averaged
     from countenance.perception.screen import require_adult, require_decent
 
     sample = evenly(len(faces), _SCREENED_FACES)
-    require_decent((perception.screen(faces.rgb[row]) for row in sample), f"The face set of {name}")
-    ages = (perception.age(faces.rgb[row], faces.landmarks(int(row))) for row in sample)
+    seen = [averaged(faces.aligned(int(row)), CROP_SIZE) for row in sample]  # as large as extraction has screened them
+    require_decent((perception.screen(face.rgb) for face in seen), f"The face set of {name}")
+    ages = (perception.age(face.rgb, face.landmarks) for face in seen)
     require_adult(ages, f"The person in the face set of {name}")
 
 
@@ -206,7 +234,7 @@ def train(
         project: the project folder.
         lender: name of the person whose face is shown; needs a consent record in force.
         performer: name of the person in the footage.
-        preset: ``swift`` or ``classic``.
+        preset: one of :data:`countenance.training.presets.PRESETS`.
         minutes: most training time in all; :data:`CAP_MINUTES` when neither this nor ``iterations`` is given.
         iterations: total iterations; who counts them gets them all, plateau or not.
         early_stop: False trains until the budget is used up.
@@ -231,7 +259,8 @@ def train(
     if minutes is None and iterations is None:
         minutes = CAP_MINUTES[preset]
     budget = Budget(math.inf if minutes is None else minutes * 60.0, math.inf if iterations is None else iterations)
-    faces = load_faces(project, lender), load_faces(project, performer)
+    scratch = scratch_of(project)
+    faces = [load_faces(project, name, recipe.crop_size, scratch=scratch) for name in (lender, performer)]
     if perception is None:
         from countenance.perception.perceive import Perception
 
@@ -260,14 +289,18 @@ def train(
     facts = fresh if stored is None else _continued(fresh, stored.facts, folder)
     if stored is not None:
         _check_ledger(project, stored.facts)
-    early, notices = early_stop and iterations is None, list[str]()
+    early, notices, kept = early_stop and iterations is None, list[str](), list[Held]()
     if stored is None or not (budget.spent(facts) or (early and plateau_reached(facts.curve))):
         identity = _identity(embeddings, faces[1], perception)
-        run = make_run(recipe, people, device=target, seed=facts.seed, progress=progress, identity=identity)
+        run = make_run(
+            recipe, people, device=target, seed=facts.seed, progress=progress, identity=identity, scratch=scratch
+        )
+        del faces, people  # the run holds what it needs
         if stored is not None:
             run.restore(stored.tensors)
         facts = loop(run, facts, budget, folder, early_stop=early, progress=progress, watch=watch, notices=notices)
         _log(project, facts, permit)
+        kept.append(Held("weights and optimiser", sum(tensor.nbytes for tensor in run.tensors().values()), 0))
     best = read_facts(folder / BEST) if (folder / BEST).exists() else None
     return TrainReport(
         iteration=facts.iteration,
@@ -285,6 +318,8 @@ def train(
         forecast=forecast(facts.curve),
         rollbacks=facts.rollbacks,
         warnings=(*notices, *_warnings(facts, lender, performer)),
+        peak_rss_bytes=peak_rss_bytes(),
+        largest=max([*scratch.held(), *kept], key=lambda held: held.nbytes),
     )
 
 
@@ -335,7 +370,7 @@ def _check_ledger(project: Project, facts: CheckpointFacts) -> None:
 
 def _continued(fresh: CheckpointFacts, old: CheckpointFacts, folder: Path) -> CheckpointFacts:
     """The facts to go on from, when the checkpoint belongs to the same work."""
-    if {"version": 1, **old.preset} != fresh.preset:  # checkpoints from before recipes had versions are of the first
+    if completed(old.preset) != fresh.preset:
         why = f"was written by another recipe ({old.preset.get('name')!r})"
     elif (old.lender, old.performer) != (fresh.lender, fresh.performer):
         why = f"is of {old.lender!r} for {old.performer!r}"

@@ -101,7 +101,7 @@ def test_spaces_and_other_scripts_in_paths(tmp_path: Path) -> None:
     folder.mkdir()
     source, target = folder / "лицо %03d ;&$(x).mp4", folder / "результат '1\".mp4"
     source.write_bytes((CLIPS / "two_sounds.mp4").read_bytes())
-    with VideoWriter(target, probe(source), audio_from=source, preset="ultrafast") as writer:
+    with VideoWriter(target, probe(source), tracks_from=source, preset="ultrafast") as writer:
         for frame in read_frames(source):
             writer.write(frame)
     assert probe(target).frame_count == 24
@@ -173,7 +173,7 @@ def test_random_damage_never_leaks_a_foreign_error(tmp_path: Path, seed: int) ->
     path.write_bytes(data)
     with contextlib.suppress(CountenanceError):
         info = probe(path)
-        with VideoWriter(tmp_path / "out.mp4", info, audio_from=path, preset="ultrafast") as writer:
+        with VideoWriter(tmp_path / "out.mp4", info, tracks_from=path, preset="ultrafast") as writer:
             for frame in read_frames(path):
                 writer.write(frame)
     assert files_in(tmp_path) in ([name], sorted([name, "out.mp4"]))
@@ -328,10 +328,10 @@ def test_damaged_sound_is_named_and_leaves_nothing(tmp_path: Path) -> None:
     sound = tmp_path / "cut.mp4"
     sound.write_bytes(data[: int(len(data) * 0.75)])
     with pytest.raises(MediaError, match=r"sound of .*cut.mp4 is truncated or damaged"):
-        write_some(tmp_path / "out.mp4", audio_from=sound)
+        write_some(tmp_path / "out.mp4", tracks_from=sound)
     assert files_in(tmp_path) == ["cut.mp4"]
     with pytest.raises(MediaError, match="There is no file"):
-        write_some(tmp_path / "out.mp4", audio_from=tmp_path / "missing.mp4")
+        write_some(tmp_path / "out.mp4", tracks_from=tmp_path / "missing.mp4")
     assert files_in(tmp_path) == ["cut.mp4"]
 
 

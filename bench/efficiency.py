@@ -1,0 +1,377 @@
+"""What a training step makes of the machine: its share of a measured matrix-product peak, and where the time goes.
+
+Everything is measured in turns, round after round, so that other programs on the machine hit all rows alike; ratios are
+taken within a round. CPU time stands beside wall time, and is what to read where cores are shared.
+
+    .venv/bin/python bench/efficiency.py [--threads 1 2] [--rounds 7] [--classic-rounds 2] [--device cpu]
+
+Rows: each preset as it is, and with one idea undone or added ("the rows that lost" stay in the result). The FLOPs are
+the network's alone, counted in its own calls; the loss's blur, which runs as matrix products, is not among them.
+``executed`` is what is really calculated, ``as_written`` what the layers would cost as the recipe writes them.
+About 40 minutes on two busy cores, ten on idle ones.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import ctypes
+import json
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from statistics import median
+from typing import Any, NamedTuple
+from unittest.mock import patch
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "training"))
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as the command line does, before torch is loaded
+
+import torch
+from efficiency_work import pairs_of, roofline, ssim_by_convolution, written_conv, written_join
+from torch.utils.flop_counter import FlopCounterMode
+from training_faces import made_faces
+
+from countenance.atomic import write_bytes
+from countenance.demo.surroundings import surroundings
+from countenance.training import guided, losses, model, runs
+from countenance.training.allocator import keep_freed_memory
+from countenance.training.prepare import PersonFaces
+from countenance.training.presets import PRESETS
+from countenance.training.runs import Run, make_run
+
+RESULT = Path(__file__).parent / "results" / "efficiency.json"
+PEOPLE = (made_faces(24, 1), made_faces(24, 2))  # what the pictures show costs nothing
+_MATRIX = 2048
+_PAIRS, _PAIR_SIZE = 64, 128
+
+
+class Spent(NamedTuple):
+    """Seconds of some work by the wall and of the processor, all threads together."""
+
+    wall: float
+    cpu: float
+
+
+def timed(work: Callable[[], object], device: torch.device) -> Spent:
+    """Do it once; a GPU is waited for."""
+    wait = torch.cuda.synchronize if device.type == "cuda" else lambda: None
+    wait()
+    wall, cpu = time.perf_counter(), time.process_time()
+    work()
+    wait()
+    return Spent(time.perf_counter() - wall, time.process_time() - cpu)
+
+
+def told(values: Sequence[float]) -> dict[str, float]:
+    """Median and spread, to four figures."""
+    return {
+        name: float(f"{value:.4g}")
+        for name, value in (("median", median(values)), ("least", min(values)), ("most", max(values)))
+    }
+
+
+@contextlib.contextmanager
+def memory_handed_back() -> Iterator[None]:
+    """The thresholds that glibc comes to by itself when tensors of 12 MB are freed, and the product's afterwards."""
+    tell = getattr(ctypes.CDLL(None), "mallopt", None)
+    if tell is not None:
+        tell(-3, 13 * 2**20)
+        tell(-1, 26 * 2**20)
+    try:
+        yield
+    finally:
+        keep_freed_memory()
+
+
+def _optimisers(run: Any) -> list[torch.optim.Optimizer]:
+    return list(run.optimisers.values()) if hasattr(run, "optimisers") else [run.optimiser]
+
+
+@contextlib.contextmanager
+def optimiser_apart(run: Run) -> Iterator[None]:
+    """Each tensor updated by a handful of passes instead of one."""
+    groups = [group for one in _optimisers(run) for group in one.param_groups]
+    for group in groups:
+        group["fused"] = False
+    try:
+        yield
+    finally:
+        for group in groups:
+            group["fused"] = True
+
+
+@contextlib.contextmanager
+def laid_out(run: Any, layout: torch.memory_format) -> Iterator[None]:
+    """Weights and their moments in another layout."""
+
+    def lay(wanted: torch.memory_format) -> None:
+        run.model.to(memory_format=wanted)
+        for optimiser in _optimisers(run):
+            for slot in optimiser.state.values():
+                slot |= {name: kept.contiguous(memory_format=wanted) for name, kept in slot.items() if kept.dim() == 4}
+
+    lay(layout)
+    try:
+        yield
+    finally:
+        lay(torch.channels_last)
+
+
+@contextlib.contextmanager
+def lower_precision(run: Any) -> Iterator[None]:
+    """bfloat16 inside the network, as the presets with ``precision`` do it on a GPU."""
+    network = run.model
+    if isinstance(network, model.GuidedModel):
+        with patch.object(model, "_AUTOCAST_ON", ("cpu", "cuda")), patch.object(network, "precision", "bfloat16"):
+            yield
+        return
+    plain = network.forward
+
+    def forward(driver: torch.Tensor, person: str) -> torch.Tensor:
+        with torch.autocast(driver.device.type, torch.bfloat16):
+            painted: torch.Tensor = plain(driver, person)
+        return painted.float()
+
+    with patch.object(network, "forward", forward):
+        yield
+
+
+@contextlib.contextmanager
+def compiled(run: Any) -> Iterator[None]:
+    """The network and swift's loss through ``torch.compile``."""
+    network = run.model
+    with (
+        patch.object(network, "forward", torch.compile(network.forward)),
+        patch.object(losses, "ssim_map", torch.compile(losses.ssim_map)),
+    ):
+        yield
+
+
+def _before(run: Any) -> contextlib.ExitStack:
+    """All that was gained by ``bench/efficiency.py``, undone."""
+    stack = contextlib.ExitStack()
+    for undone in (
+        patch.object(model, "doubled_beside", written_join),
+        patch.object(model, "of_few_places", written_conv),
+        patch.object(losses, "ssim_map", ssim_by_convolution),
+        memory_handed_back(),
+        optimiser_apart(run),
+    ):
+        stack.enter_context(undone)
+    if isinstance(run.model, model.ClassicModel):
+        stack.enter_context(laid_out(run, torch.contiguous_format))
+    return stack
+
+
+Variant = Callable[[Run], contextlib.AbstractContextManager[object]]
+AS_IT_IS = "as it is"
+VARIANTS: dict[str, dict[str, Variant]] = {
+    "swift": {
+        AS_IT_IS: lambda _run: contextlib.nullcontext(),
+        "before": _before,
+        "doubled pictures made": lambda _run: patch.object(model, "doubled_beside", written_join),
+        "SSIM by convolution": lambda _run: patch.object(losses, "ssim_map", ssim_by_convolution),
+        "optimiser in passes": optimiser_apart,
+        "memory handed back": lambda _run: memory_handed_back(),
+        "channels first": lambda run: laid_out(run, torch.contiguous_format),
+        "bfloat16": lower_precision,
+    },
+    "classic": {
+        AS_IT_IS: lambda _run: contextlib.nullcontext(),
+        "before": _before,
+        "convolutions by oneDNN": lambda _run: patch.object(model, "of_few_places", written_conv),
+        "bfloat16": lower_precision,
+    },
+}
+
+
+def flops(name: str, device: torch.device, *, as_written: bool, people: Sequence[PersonFaces] = PEOPLE) -> float:
+    """FLOPs of a preset's network in one step, forwards and backwards."""
+    recipe = PRESETS[name]
+    part = 32 if name == "classic" else 1  # of the batch: its products grow with the batch alone, and take long
+    run = make_run(replace(recipe, batch_size=recipe.batch_size // part), people, device=device, seed=0)
+    with contextlib.ExitStack() as stack:
+        # The same gradient without matrix products, so that only the network's are counted.
+        stack.enter_context(patch.object(losses, "ssim_map", lambda a, b: a * b))
+        if as_written:
+            stack.enter_context(patch.object(model, "doubled_beside", written_join))
+            stack.enter_context(patch.object(model, "of_few_places", written_conv))
+        counter = stack.enter_context(FlopCounterMode(display=False))
+        run.step(0)
+    return float(counter.get_total_flops()) * part
+
+
+@contextlib.contextmanager
+def stopwatch(run: Any, device: torch.device) -> Iterator[dict[str, list[float]]]:
+    """Processor seconds of a step's parts, summed per step by whoever reads; on a GPU seconds by the wall."""
+    spent: dict[str, list[float]] = {}
+
+    def watched(work: Callable[..., Any], part: str) -> Callable[..., Any]:
+        def call(*values: Any, **named: Any) -> Any:
+            kept: list[Any] = []
+            both = timed(lambda: kept.append(work(*values, **named)), device)
+            spent.setdefault(part, []).append(both.wall if device.type == "cuda" else both.cpu)
+            return kept[0]
+
+        return call
+
+    swift = isinstance(run.model, model.GuidedModel)
+    places: list[tuple[Any, str, str]] = [
+        (runs, "guided_batch" if swift else "classic_pairs", "batch"),
+        (run.model, "forward", "forward"),
+        (torch.Tensor, "backward", "backward"),
+        *((one, "step", "optimiser") for one in ([run.optimiser] if swift else run.optimisers.values())),
+    ]
+    if swift:
+        places += [(guided, "guided_loss", "loss"), (run, "_average", "averaging")]
+        places += [(torch.nn.utils, "clip_grad_norm_", "clipping")]
+    with contextlib.ExitStack() as stack:
+        for owner, name, part in places:
+            stack.enter_context(patch.object(owner, name, watched(getattr(owner, name), part)))
+        yield spent
+
+
+def shares(run: Run, device: torch.device, steps: int) -> dict[str, dict[str, float]]:
+    """Each part's share of a step; the rest is the drawing of rows, their taking and Python itself."""
+    found: dict[str, list[float]] = {}
+    for number in range(steps):
+        with stopwatch(run, device) as spent:
+            both = timed(lambda: run.step(number), device)  # noqa: B023 - called at once
+        whole = both.wall if device.type == "cuda" else both.cpu
+        for part, seconds in spent.items():
+            found.setdefault(part, []).append(sum(seconds) / whole)
+        found.setdefault("rest", []).append(1.0 - sum(map(sum, spent.values())) / whole)
+    return {part: told(values) for part, values in found.items()}
+
+
+def peak(kind: torch.dtype, device: torch.device) -> Spent:
+    """One product of two 2048 × 2048 matrices."""
+    a, b = (torch.randn(_MATRIX, _MATRIX, device=device).to(kind) for _ in range(2))
+    a @ b
+    return timed(lambda: a @ b, device)
+
+
+def measured(name: str, device: torch.device, threads: int, rounds: int, steps: int) -> dict[str, Any]:
+    """One preset's rows."""
+    known = {way: flops(name, device, as_written=way == "as_written") for way in ("executed", "as_written")}
+    run = make_run(PRESETS[name], PEOPLE, device=device, seed=0)
+    run.step(0)
+    warming = 0 if name == "classic" else 1  # rounds: a step of classic's is long enough to hide it
+    seen: dict[str, list[Spent]] = {}
+    peaks: dict[str, list[Spent]] = {"float32": [], "bfloat16": []}
+    for number in range(rounds + warming):
+        found = {str(kind).removeprefix("torch."): peak(kind, device) for kind in (torch.float32, torch.bfloat16)}
+        for variant, entered in VARIANTS[name].items():
+            with entered(run):
+                both = timed(lambda: [run.step(step) for step in range(steps)], device)
+            if number >= warming:
+                seen.setdefault(variant, []).append(Spent(*(value / steps for value in both)))
+        if number >= warming:
+            for kind, spent in found.items():
+                peaks[kind].append(spent)
+    work = 2 * _MATRIX**3
+    samples = run.step(0).samples
+    rows = {}
+    for variant, times in seen.items():
+        rows[variant] = {
+            "samples_per_second": told([samples / spent.wall for spent in times]),
+            **{f"{clock}_seconds": told([getattr(spent, clock) for spent in times]) for clock in Spent._fields},
+            "times_as_it_is": told([a.cpu / b.cpu for a, b in zip(times, seen[AS_IT_IS], strict=True)]),
+        }
+        for written, count in known.items():
+            rows[variant][f"share_of_peak_{written}"] = {
+                clock: told(
+                    [
+                        count / getattr(spent, clock) / (work / getattr(best, clock))
+                        for spent, best in zip(times, peaks["float32"], strict=True)
+                    ]
+                )
+                for clock in Spent._fields
+            }
+    return {
+        "preset": name,
+        "threads": threads,
+        "gflop_per_step": {written: round(count / 1e9, 3) for written, count in known.items()},
+        "peak_gflop_per_second": {
+            kind: {clock: told([work / getattr(spent, clock) / 1e9 for spent in found]) for clock in Spent._fields}
+            for kind, found in peaks.items()
+        },
+        "rows": rows,
+        "parts": shares(run, device, rounds),
+        "roofline": roofline(run, device, rounds),
+    }
+
+
+def compilation(device: torch.device) -> dict[str, Any]:
+    """``torch.compile`` of swift's step: what it costs and what it gives, or why it does not work here."""
+    run = make_run(PRESETS["swift"], PEOPLE, device=device, seed=0)
+    try:
+        with compiled(run):
+            first = timed(lambda: run.step(0), device)
+            run.step(1)
+            quick = [timed(lambda: run.step(2), device).cpu for _ in range(7)]
+    except Exception as error:  # a missing compiler comes as any of many kinds
+        return {"works": False, "why": f"{type(error).__name__}: {str(error)[:300]}"}
+    plain = [timed(lambda: run.step(2), device).cpu for _ in range(7)]
+    return {
+        "works": True,
+        "first_step": first._asdict(),
+        "cpu_seconds": told(quick),
+        "without": told(plain),
+        "steps_until_it_pays": round(first.cpu / max(median(plain) - median(quick), 1e-9)),
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
+    parser.add_argument("--rounds", type=int, default=7, help="of swift")
+    parser.add_argument("--classic-rounds", type=int, default=2)
+    parser.add_argument("--steps", type=int, default=3, help="of swift in each round")
+    parser.add_argument("--out", type=Path, default=RESULT)
+    arguments = parser.parse_args()
+    device = torch.device(arguments.device)
+    loads, presets = [os.getloadavg()], []
+    torch.set_num_threads(1)
+    pairs = pairs_of(lambda work: timed(work, device), device, _PAIRS, _PAIR_SIZE, 4 * arguments.rounds)
+    print(json.dumps(pairs))
+    for threads in arguments.threads if device.type == "cpu" else arguments.threads[:1]:
+        torch.set_num_threads(threads)
+        for name, rounds, steps in (
+            ("swift", arguments.rounds, arguments.steps),
+            ("classic", arguments.classic_rounds, 1),
+        ):
+            presets.append(measured(name, device, threads, rounds, steps))
+            rows = presets[-1]["rows"]
+            print(name, threads, json.dumps({key: row["share_of_peak_executed"] for key, row in rows.items()}))
+    torch.set_num_threads(1)
+    facts = {
+        "made_at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "surroundings": surroundings(arguments.device),
+        "processor": {"kind": torch.backends.cpu.get_cpu_capability(), "bfloat16": _bfloat16()},
+        "load_average": [*loads, os.getloadavg()],
+        "warped_pairs": pairs,
+        "presets": presets,
+        "compile": compilation(device),
+    }
+    write_bytes(arguments.out, json.dumps(facts, indent=1, allow_nan=False).encode())
+    print(json.dumps(facts["compile"]))
+
+
+def _bfloat16() -> list[str]:
+    """What the processor says it has for bfloat16."""
+    try:
+        words = set(Path("/proc/cpuinfo").read_text().split())
+    except OSError:
+        return []
+    return sorted(words & {"avx512_bf16", "amx_bf16"})
+
+
+if __name__ == "__main__":
+    main()
