@@ -15,31 +15,39 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import ctypes
 import json
 import os
+import resource
+import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from statistics import median
-from typing import Any, NamedTuple
+from typing import Any
 from unittest.mock import patch
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "training"))
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as the command line does, before torch is loaded
 
 import torch
-from efficiency_work import pairs_of, roofline, ssim_by_convolution, written_conv, written_join
+from efficiency_work import (
+    Spent,
+    pairs_of,
+    roofline,
+    ssim_by_convolution,
+    timed,
+    told,
+    written_conv,
+    written_join,
+)
 from torch.utils.flop_counter import FlopCounterMode
 from training_faces import made_faces
 
 from countenance.atomic import write_bytes
 from countenance.demo.surroundings import surroundings
 from countenance.training import guided, losses, model, runs
-from countenance.training.allocator import keep_freed_memory
 from countenance.training.prepare import PersonFaces
 from countenance.training.presets import PRESETS
 from countenance.training.runs import Run, make_run
@@ -48,44 +56,7 @@ RESULT = Path(__file__).parent / "results" / "efficiency.json"
 PEOPLE = (made_faces(24, 1), made_faces(24, 2))  # what the pictures show costs nothing
 _MATRIX = 2048
 _PAIRS, _PAIR_SIZE = 64, 128
-
-
-class Spent(NamedTuple):
-    """Seconds of some work by the wall and of the processor, all threads together."""
-
-    wall: float
-    cpu: float
-
-
-def timed(work: Callable[[], object], device: torch.device) -> Spent:
-    """Do it once; a GPU is waited for."""
-    wait = torch.cuda.synchronize if device.type == "cuda" else lambda: None
-    wait()
-    wall, cpu = time.perf_counter(), time.process_time()
-    work()
-    wait()
-    return Spent(time.perf_counter() - wall, time.process_time() - cpu)
-
-
-def told(values: Sequence[float]) -> dict[str, float]:
-    """Median and spread, to four figures."""
-    return {
-        name: float(f"{value:.4g}")
-        for name, value in (("median", median(values)), ("least", min(values)), ("most", max(values)))
-    }
-
-
-@contextlib.contextmanager
-def memory_handed_back() -> Iterator[None]:
-    """The thresholds that glibc comes to by itself when tensors of 12 MB are freed, and the product's afterwards."""
-    tell = getattr(ctypes.CDLL(None), "mallopt", None)
-    if tell is not None:
-        tell(-3, 13 * 2**20)
-        tell(-1, 26 * 2**20)
-    try:
-        yield
-    finally:
-        keep_freed_memory()
+_ALONE = 12  # steps of swift with and without freed memory kept
 
 
 def _optimisers(run: Any) -> list[torch.optim.Optimizer]:
@@ -107,7 +78,8 @@ def optimiser_apart(run: Run) -> Iterator[None]:
 
 @contextlib.contextmanager
 def laid_out(run: Any, layout: torch.memory_format) -> Iterator[None]:
-    """Weights and their moments in another layout."""
+    """Weights, their moments and the pictures between the layers in another layout."""
+    usual = torch.channels_last
 
     def lay(wanted: torch.memory_format) -> None:
         run.model.to(memory_format=wanted)
@@ -117,9 +89,10 @@ def laid_out(run: Any, layout: torch.memory_format) -> Iterator[None]:
 
     lay(layout)
     try:
-        yield
+        with patch.object(torch, "channels_last", layout):
+            yield
     finally:
-        lay(torch.channels_last)
+        lay(usual)
 
 
 @contextlib.contextmanager
@@ -159,7 +132,6 @@ def _before(run: Any) -> contextlib.ExitStack:
         patch.object(model, "doubled_beside", written_join),
         patch.object(model, "of_few_places", written_conv),
         patch.object(losses, "ssim_map", ssim_by_convolution),
-        memory_handed_back(),
         optimiser_apart(run),
     ):
         stack.enter_context(undone)
@@ -177,7 +149,6 @@ VARIANTS: dict[str, dict[str, Variant]] = {
         "doubled pictures made": lambda _run: patch.object(model, "doubled_beside", written_join),
         "SSIM by convolution": lambda _run: patch.object(losses, "ssim_map", ssim_by_convolution),
         "optimiser in passes": optimiser_apart,
-        "memory handed back": lambda _run: memory_handed_back(),
         "channels first": lambda run: laid_out(run, torch.contiguous_format),
         "bfloat16": lower_precision,
     },
@@ -327,6 +298,40 @@ def compilation(device: torch.device) -> dict[str, Any]:
     }
 
 
+def alone(kept: bool) -> None:
+    """Swift's steps in a process of its own, since an allocator that was told once stays told; prints JSON."""
+    if not kept:
+        runs.keep_freed_memory = lambda: False
+    torch.set_num_threads(1)
+    run = make_run(PRESETS["swift"], PEOPLE, device=torch.device("cpu"), seed=0)
+    for number in range(5):
+        run.step(number)
+    before = resource.getrusage(resource.RUSAGE_SELF)
+    for number in range(_ALONE):
+        run.step(number)
+    after = resource.getrusage(resource.RUSAGE_SELF)
+    system = (after.ru_stime - before.ru_stime) / _ALONE
+    spent = {
+        "cpu_seconds": system + (after.ru_utime - before.ru_utime) / _ALONE,
+        "system_seconds": system,
+        "page_faults": (after.ru_minflt - before.ru_minflt) / _ALONE,
+        "peak_megabytes": after.ru_maxrss / 1024,
+    }
+    print(json.dumps(spent))
+
+
+def allocation(rounds: int) -> dict[str, Any]:
+    """What it gives to keep freed memory: whole processes in turns, on one thread."""
+    seen: dict[str, list[dict[str, float]]] = {"kept": [], "handed back": []}
+    for _ in range(rounds):
+        for name, found in seen.items():
+            code = f"import efficiency; efficiency.alone({name == 'kept'})"
+            place = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "OMP_NUM_THREADS": "1"}
+            done = subprocess.run([sys.executable, "-c", code], env=place, capture_output=True, text=True, check=True)
+            found.append(json.loads(done.stdout))
+    return {name: {key: told([one[key] for one in found]) for key in found[0]} for name, found in seen.items()}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--device", default="cpu")
@@ -337,10 +342,25 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=RESULT)
     arguments = parser.parse_args()
     device = torch.device(arguments.device)
-    loads, presets = [os.getloadavg()], []
+    facts: dict[str, Any] = {
+        "made_at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "surroundings": surroundings(arguments.device),
+        "processor": {"kind": torch.backends.cpu.get_cpu_capability(), "bfloat16": _bfloat16()},
+        "load_average": [],
+    }
+
+    def keep(**found: Any) -> None:
+        """Written after each part, so that what was measured stays."""
+        facts.update(found)
+        facts["load_average"].append(os.getloadavg())
+        write_bytes(arguments.out, json.dumps(facts, indent=1, allow_nan=False).encode())
+
     torch.set_num_threads(1)
-    pairs = pairs_of(lambda work: timed(work, device), device, _PAIRS, _PAIR_SIZE, 4 * arguments.rounds)
-    print(json.dumps(pairs))
+    keep(warped_pairs=pairs_of(device, _PAIRS, _PAIR_SIZE, 4 * arguments.rounds))
+    if device.type == "cpu":
+        keep(freed_memory=allocation(arguments.rounds))
+    keep(compile=compilation(device))
+    presets = []
     for threads in arguments.threads if device.type == "cpu" else arguments.threads[:1]:
         torch.set_num_threads(threads)
         for name, rounds, steps in (
@@ -348,20 +368,9 @@ def main() -> None:
             ("classic", arguments.classic_rounds, 1),
         ):
             presets.append(measured(name, device, threads, rounds, steps))
+            keep(presets=presets)
             rows = presets[-1]["rows"]
-            print(name, threads, json.dumps({key: row["share_of_peak_executed"] for key, row in rows.items()}))
-    torch.set_num_threads(1)
-    facts = {
-        "made_at": datetime.now(UTC).isoformat(timespec="seconds"),
-        "surroundings": surroundings(arguments.device),
-        "processor": {"kind": torch.backends.cpu.get_cpu_capability(), "bfloat16": _bfloat16()},
-        "load_average": [*loads, os.getloadavg()],
-        "warped_pairs": pairs,
-        "presets": presets,
-        "compile": compilation(device),
-    }
-    write_bytes(arguments.out, json.dumps(facts, indent=1, allow_nan=False).encode())
-    print(json.dumps(facts["compile"]))
+            print(name, threads, {key: row["share_of_peak_executed"]["cpu"]["median"] for key, row in rows.items()})
 
 
 def _bfloat16() -> list[str]:

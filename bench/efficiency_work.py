@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from statistics import median
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -17,6 +17,32 @@ from torch.utils.flop_counter import flop_registry
 
 from countenance.training.batches import classic_pairs, iteration_generator
 from countenance.training.runs import Run
+
+
+class Spent(NamedTuple):
+    """Seconds of some work by the wall and of the processor, all threads together."""
+
+    wall: float
+    cpu: float
+
+
+def timed(work: Callable[[], object], device: torch.device) -> Spent:
+    """Do it once; a GPU is waited for."""
+    wait = torch.cuda.synchronize if device.type == "cuda" else lambda: None
+    wait()
+    wall, cpu = time.perf_counter(), time.process_time()
+    work()
+    wait()
+    return Spent(time.perf_counter() - wall, time.process_time() - cpu)
+
+
+def told(values: Sequence[float]) -> dict[str, float]:
+    """Median and spread, to four figures."""
+    return {
+        name: float(f"{value:.4g}")
+        for name, value in (("median", median(values)), ("least", min(values)), ("most", max(values)))
+    }
+
 
 _C1, _C2 = 0.01**2, 0.03**2
 
@@ -119,9 +145,7 @@ def _rates(seconds: float, count: float, size: float) -> dict[str, float]:
     }
 
 
-def pairs_of(
-    timed: Callable[[Callable[[], object]], Any], device: torch.device, count: int, size: int, rounds: int
-) -> dict[str, Any]:
+def pairs_of(device: torch.device, count: int, size: int, rounds: int) -> dict[str, Any]:
     """Random warped pairs: the recipe's own function, at ``size``; bytes as its operations state them."""
     faces = torch.randint(0, 256, (count, 3, 256, 256), dtype=torch.uint8).to(device)
 
@@ -135,14 +159,14 @@ def pairs_of(
     target = torch.empty_like(source)
     rates: dict[str, list[float]] = defaultdict(list)
     for _ in range(rounds):
-        copied, spent = timed(lambda: target.copy_(source)), timed(work)
+        copied, spent = timed(lambda: target.copy_(source), device), timed(work, device)
         for clock in ("wall", "cpu") if device.type == "cpu" else ("wall",):
             seconds, bandwidth = getattr(spent, clock), 8 * source.numel() / getattr(copied, clock)
             rates[f"pairs_per_second_{clock}"].append(count / seconds)
             rates[f"share_of_memory_bandwidth_{clock}"].append(moved / seconds / bandwidth)
     result: dict[str, Any] = {"size": size, "batch": count, "threads": torch.get_num_threads(), "bytes": moved}
     for name, values in rates.items():
-        result[name] = {"median": median(values), "least": min(values), "most": max(values)}
+        result[name] = told(values)
         if name.startswith("pairs"):
             result[name.replace("second", "hour")] = round(3600.0 * median(values))
     return result

@@ -1,5 +1,6 @@
 """``train`` itself, on a small project: gate, screens, resume, refusals, and a kill at any moment."""
 
+import gc
 import importlib.util
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -26,7 +27,7 @@ from countenance.errors import (
 )
 from countenance.faceset.records import Moment, NewFace
 from countenance.faceset.store import FaceSet
-from countenance.memory import Held
+from countenance.memory import MEMORY_BYTES, Held, Scratch
 from countenance.perception.identity import EMBEDDER_ID
 from countenance.project import Project
 from countenance.training.checkpoint import (
@@ -139,6 +140,15 @@ def story(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Story:
     fill(project, "ivan", 2, FakePerception(_unit(1)))
     consent(project, embeddings, generate_key(tmp_path / "vera.key", "correct horse battery"))
     return Story(project, perception)
+
+
+def test_the_loop_holds_none_of_the_crops_that_it_does_not_need(story: Story, monkeypatch) -> None:
+    scratch = Scratch()
+    monkeypatch.setattr("countenance.training.train.scratch_of", lambda _project: scratch)
+    free: list[int] = []
+    story.train(watch=lambda *_: gc.collect() is None or free.append(scratch._left))
+    crops, prepared = 24 * 256 * 256 * 3, 24 * 128 * 128 * (3 + 2 * 3 + 3)
+    assert free[0] == MEMORY_BYTES - 2 * prepared > MEMORY_BYTES - 2 * prepared - crops
 
 
 def test_train_resumes_and_then_has_nothing_to_do(story: Story) -> None:

@@ -251,14 +251,14 @@ def prepare_guided(
     def neutral_of(row: np.intp) -> UInt8:
         return neutral_crop(small.rgb[row], small.points_xy[row], small.depth[row], texture)
 
+    shapes = {"reference": (len(_MIN_APART_FRAMES), 3, size, size), "target": (3, size, size)}
+    parts = [scratch.rows(note, (count, *shapes.get(name, (1, size, size)))) for name in _Prepared._fields]
     neutral = scratch.rows(f"{note}: crops without light", (len(gallery_rows), size, size, 4))
     for number, crop in enumerate(in_order(neutral_of, gallery_rows)):
         neutral[number] = crop
         told(number + 1)
     moment = small.moment[gallery_rows]
     gallery = Gallery.build(neutral, small.points_xy[gallery_rows], small.depth[gallery_rows], moment)
-    shapes = {"reference": (len(_MIN_APART_FRAMES), 3, size, size), "target": (3, size, size)}
-    parts = [scratch.rows(note, (count, *shapes.get(name, (1, size, size)))) for name in _Prepared._fields]
     colour = torch.empty((count, 2, 3))
     for number, one in enumerate(in_order(lambda row: _one(small, gallery, texture, int(row)), rows)):
         for part, values in zip(parts, one, strict=True):

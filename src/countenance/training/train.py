@@ -295,7 +295,7 @@ def train(
         run = make_run(
             recipe, people, device=target, seed=facts.seed, progress=progress, identity=identity, scratch=scratch
         )
-        del faces, people  # the run holds what it needs
+        del faces, people, of  # the run holds what it needs
         if stored is not None:
             run.restore(stored.tensors)
         facts = loop(run, facts, budget, folder, early_stop=early, progress=progress, watch=watch, notices=notices)
