@@ -8,7 +8,7 @@ taken within a round. CPU time stands beside wall time, and is what to read wher
 Rows: each preset as it is, and with one idea undone or added ("the rows that lost" stay in the result). The FLOPs are
 the network's alone, counted in its own calls; the loss's blur, which runs as matrix products, is not among them.
 ``executed`` is what is really calculated, ``as_written`` what the layers would cost as the recipe writes them.
-About 40 minutes on two busy cores, ten on idle ones.
+12 minutes on two idle cores.
 """
 
 from __future__ import annotations
@@ -315,7 +315,6 @@ def alone(kept: bool) -> None:
         "cpu_seconds": system + (after.ru_utime - before.ru_utime) / _ALONE,
         "system_seconds": system,
         "page_faults": (after.ru_minflt - before.ru_minflt) / _ALONE,
-        "peak_megabytes": after.ru_maxrss / 1024,
     }
     print(json.dumps(spent))
 
