@@ -105,8 +105,8 @@ def laplacian_l1(base: Tensor, target: Tensor, weight: Tensor) -> Tensor:
 def steps_of(variant: Variant) -> Iterator[None]:
     """Within it a run takes its steps as ``variant`` says; the product has no switch for that."""
 
-    def batch(faces: Any, rows: Tensor, other_colour: Tensor, size: int, generator: torch.Generator) -> Any:
-        made = guided_batch(faces, rows, other_colour if variant.recoloured else faces.colour, size, generator)
+    def batch(faces: Any, other_colour: Tensor, size: int, generator: torch.Generator) -> Any:
+        made = guided_batch(faces, other_colour if variant.recoloured else faces.colour, size, generator)
         return made if variant.weighted else made._replace(weight=made.face)
 
     def step(model: GuidedModel, made: Any, person: str) -> tuple[Tensor, dict[str, float]]:

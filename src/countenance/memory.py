@@ -23,18 +23,18 @@ import numpy as np
 from countenance.errors import OutputError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from numpy.typing import DTypeLike, NDArray
 
-__all__ = ["MEMORY_BYTES", "DiskRows", "Held", "Rows", "Scratch", "peak_rss_bytes"]
+__all__ = ["MEMORY_BYTES", "DiskRows", "Held", "MadeRows", "Rows", "Scratch", "peak_rss_bytes"]
 
 MEMORY_BYTES = 2**29
 """Face sets, and what is made of them, take this much memory at most; the rest lies on the disk (bench/memory.py)."""
 
 
 class Rows(Protocol):
-    """What is read row by row: an array in memory, or :class:`DiskRows`. The first axis counts the rows."""
+    """What is read row by row, the first axis counting: an array in memory, :class:`DiskRows` or :class:`MadeRows`."""
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -48,6 +48,28 @@ class Rows(Protocol):
         ...
 
     def __iter__(self) -> Iterator[Any]: ...
+
+
+class MadeRows:
+    """Rows that are made when they are looked at, each time anew.
+
+    Args:
+        shape: of all rows together.
+        make: gives one by its number.
+    """
+
+    def __init__(self, shape: tuple[int, ...], make: Callable[[int], NDArray[Any]]) -> None:
+        self.shape, self._make = shape, make
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __getitem__(self, row: Any, /) -> NDArray[Any]:
+        """One row; not to be written to."""
+        return self._make(int(row))
+
+    def __iter__(self) -> Iterator[NDArray[Any]]:
+        return (self[row] for row in range(len(self)))
 
 
 class _NamelessFile:

@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING, Protocol
 
 from countenance import __version__
 from countenance.atomic import kept_folder, output_error, sync_folder
-from countenance.conversion.resume import FootageFacts, file_sha256, require_space, told, user_key
+from countenance.conversion.resume import FootageFacts, require_space, told, user_key
+from countenance.digest import file_sha256
 from countenance.errors import (
     CheckpointError,
     ConsentError,
@@ -147,11 +148,12 @@ def render(
         try:
             faces = job.lender_faces(perception)
             permit = job.permit(faces, perception)
-            swapper = job.model(permit, faces, load, device)
+            swapper = job.model(permit, faces, load)
+            template = _template(project, performer)
             signer = identity or _own_identity()
-            store, footage_facts = job.store(kept.path, permit, faces, swapper.facts, note)
+            store, footage_facts = job.store(kept.path, permit, faces, template, swapper.facts, note)
             unsigned, signed = (kept.path / f"{name}{output.suffix.lower()}" for name in ("render", "signed"))
-            report = job.convert(unsigned, store, swapper, perception, progress)
+            report = job.convert(unsigned, store, swapper, template, perception, progress)
             footage_facts.require_unchanged()
             require_space(unsigned)
             job.sign(unsigned, signed, permit, store.watermark, signer)
@@ -229,13 +231,15 @@ class _Job:
             raise ConsentError(f"The consent record {permit.record_id} requires the visible label. Render with it.")
         return permit
 
-    def model(self, permit: Permit, faces: FaceArrays, load: LoadsSwapper | None, device: str) -> FaceSwapper:
+    def model(self, permit: Permit, faces: FaceArrays, load: LoadsSwapper | None) -> FaceSwapper:
         """The trained model, if it was trained under the record that is in force."""
         if load is None:
             from countenance.training.swapper import load_swapper
 
             load = load_swapper
-        swapper = load(self.project, self.lender, self.performer, preset=self.preset, device=device, lender_faces=faces)
+        swapper = load(
+            self.project, self.lender, self.performer, preset=self.preset, device=self.device, lender_faces=faces
+        )
         if swapper.facts.record_sha256 != permit.record_sha256:
             raise CheckpointError(
                 f"The {self.preset} model of {self.lender!r} for {self.performer!r} was trained under another consent "
@@ -249,6 +253,7 @@ class _Job:
         folder: Path,
         permit: Permit,
         faces: FaceArrays,
+        template: Float32,
         facts: CheckpointFacts,
         note: Callable[[str], None] | None,
     ) -> tuple[SegmentStore, FootageFacts]:
@@ -259,7 +264,6 @@ class _Job:
         from countenance.project import user_data_dir
 
         footage = FootageFacts.of(self.footage)
-        template = _template(self.project, self.performer)
         made_from = {
             "footage": footage.sha256,
             "settings": json.dumps([asdict(self.settings), self.label_shown, self.device, self.output.suffix.lower()]),
@@ -279,6 +283,7 @@ class _Job:
         unsigned: Path,
         store: SegmentStore,
         swapper: FaceSwapper,
+        template: Float32,
         perception: Perception,
         progress: Progress | None,
     ) -> ConvertReport:
@@ -293,7 +298,7 @@ class _Job:
             self.footage,
             unsigned,
             swapper=swapper,
-            performer_template=_template(self.project, self.performer),
+            performer_template=template,
             label=draw_label if self.label_shown else _as_it_is,
             watermark=Watermarker(store.watermark, (info.height, info.width)),
             perception=perception,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 import pytest
-from training_faces import made_faces
+from training_faces import made_faces, without_light
 
 from countenance.training.mesh import rasterise
 from countenance.training.prepare import PersonFaces
@@ -17,7 +17,6 @@ from countenance.training.shading import (
     mean_texture,
     shading_of,
     texture_of,
-    without_light,
 )
 
 SIDE = 256

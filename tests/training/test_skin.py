@@ -5,6 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 from test_shading import SIDE, inside, lit, person, side_light
+from training_faces import without_light
 
 from countenance.training.mesh import frontalise, rasterise, vertex_areas
 from countenance.training.reference import Gallery, Geometry, describe, want
@@ -15,7 +16,6 @@ from countenance.training.shading import (
     laid_over,
     light_and_clear,
     mean_texture,
-    without_light,
 )
 from countenance.training.skin import own_skin
 

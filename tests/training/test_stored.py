@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from training_faces import made_faces
+from training_faces import made_faces, without_light
 
 from countenance.memory import DiskRows, Scratch
 from countenance.training.painting import GuidedPainter, Look
@@ -17,7 +17,7 @@ from countenance.training.presets import PRESETS
 from countenance.training.reference import mean_shape_cm
 from countenance.training.runs import ClassicRun, make_run
 from countenance.training.scores import Identity
-from countenance.training.shading import NeutralCrops, mean_texture, without_light
+from countenance.training.shading import mean_texture, neutral_crops
 from countenance.training.stored import DiskCrops, StoredFaces, crops_to_take
 from countenance.training.train import person_faces
 from countenance.training.workers import in_order
@@ -101,7 +101,7 @@ def test_crops_lose_their_light_when_they_are_asked_for(people) -> None:
             looked_at.append(row)
             return np.asarray(super().__getitem__(row))
 
-    crops = NeutralCrops(faces._replace(rgb=faces.rgb.view(Noted)), mean, keep_bytes=2 * 4 * 256 * 256)
+    crops = neutral_crops(faces._replace(rgb=faces.rgb.view(Noted)), mean, keep_bytes=2 * 4 * 256 * 256)
     expected = without_light(faces, mean)
     assert (crops.shape, len(crops), looked_at) == (expected.shape, len(expected), [])
     for row in (5, 5, 7, 5, 9, 7):  # 9 takes the place of 7, which was not looked at for longer

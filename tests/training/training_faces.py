@@ -5,6 +5,7 @@ import numpy as np
 
 from countenance.geometry import canonical_face, template
 from countenance.training.prepare import PersonFaces
+from countenance.training.shading import neutral_crop
 
 
 def made_faces(count: int, seed: int, size: int = 256) -> PersonFaces:
@@ -31,3 +32,9 @@ def made_faces(count: int, seed: int, size: int = 256) -> PersonFaces:
         np.full((count, 64, 64), 255, np.uint8),
         moment,
     )
+
+
+def without_light(faces: PersonFaces, mean: np.ndarray) -> np.ndarray:
+    """Every crop as ``neutral_crop`` makes it: uint8 ``(N, S, S, 4)``."""
+    rows = zip(faces.rgb, faces.points_xy, faces.depth, strict=True)
+    return np.stack([neutral_crop(rgb, points_xy, depth, mean) for rgb, points_xy, depth in rows])

@@ -6,6 +6,7 @@ what the trackers and smoothers remember before the next frame, so that interrup
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from fractions import Fraction
 from statistics import median
 from time import perf_counter
@@ -92,12 +93,14 @@ def convert(
 
         perception = Perception()
     knobs, info = settings or ConvertSettings(), probe(footage)
-    if store is not None:
+    with ExitStack() as kept:
+        if store is None:
+            work = kept.enter_context(work_folder(out_unmarked.parent, _WORK_PREFIX))
+            store = SegmentStore(work, b"not kept", {})
         job = _Job(footage, out_unmarked, perception, knobs, info, store)
-        return job.run(swapper, performer_template, label, watermark, progress)
-    with work_folder(out_unmarked.parent, _WORK_PREFIX) as work:
-        job = _Job(footage, out_unmarked, perception, knobs, info, SegmentStore(work, b"not kept", {}))
-        return job.run(swapper, performer_template, label, watermark, progress)
+        if not store.complete:
+            job.convert(swapper, performer_template, label, watermark, progress)
+        return job.finish()
 
 
 def _check_template(template: Float32) -> None:
@@ -135,34 +138,22 @@ class _Job:
         self.ages: list[float] = []
         self.frames = self.replaced = self.veiled = self.faces = self.shots = 0
         self.encode_seconds = 0.0
+        self.busy: dict[str, float] = {}
+        self._began = perf_counter()
         self._next_screen: Fraction | None = None
         self._next_age: Fraction | None = None
         self._memories: dict[int, dict[str, Any]] = {}
         self._recall(store.memory)
 
-    def run(
+    def convert(
         self,
         swapper: FaceSwapper,
         template: Float32,
         label: Callable[[UInt8], UInt8],
         watermark: Callable[[UInt8], UInt8],
         progress: Progress | None,
-    ) -> ConvertReport:
-        began = perf_counter()
-        busy: dict[str, float] = {}
-        if not self.store.complete:
-            busy = self._convert(swapper, template, label, watermark, progress)
-        self._require_result()
-        return self._report(busy, began, self._join())
-
-    def _convert(
-        self,
-        swapper: FaceSwapper,
-        template: Float32,
-        label: Callable[[UInt8], UInt8],
-        watermark: Callable[[UInt8], UInt8],
-        progress: Progress | None,
-    ) -> dict[str, float]:
+    ) -> None:
+        """Make the segments that are still missing."""
         settings = self.settings
         segmenter = self.see.segmenter if settings.occlusion else None
         painter = Painter(swapper, settings, segmenter, self.watch)
@@ -182,7 +173,12 @@ class _Job:
                 self._encode(line, writer, label, watermark, progress)
             if self.frames > self.store.next_frame:
                 writer.finish(self._counted() | {"ages": state.dump(self.ages)}, complete=True)
-        return line.busy_seconds
+        self.busy = line.busy_seconds
+
+    def finish(self) -> ConvertReport:
+        """Join the segments to the film, and say what was done."""
+        self._require_result()
+        return self._report(self._join())
 
     def _join(self) -> tuple[str, ...]:
         """Make the film of its segments; names what of the footage cannot come along."""
@@ -343,10 +339,10 @@ class _Job:
             "Nothing was written; this is a defect of that stage, please report it with this sentence."
         )
 
-    def _report(self, busy: Mapping[str, float], began: float, left_out: tuple[str, ...]) -> ConvertReport:
+    def _report(self, left_out: tuple[str, ...]) -> ConvertReport:
         made = self.frames - self.began_at
         per_frame = 1000.0 / max(made, 1)
-        seconds = perf_counter() - began
+        seconds = perf_counter() - self._began
         return ConvertReport(
             frames=self.frames,
             replaced=self.replaced,
@@ -358,7 +354,7 @@ class _Job:
             seconds=seconds,
             frames_per_second=made / max(seconds, 1e-9),
             stage_milliseconds={
-                name: value * per_frame for name, value in {**busy, "encode": self.encode_seconds}.items()
+                name: value * per_frame for name, value in {**self.busy, "encode": self.encode_seconds}.items()
             },
             step_milliseconds={name: value * per_frame for name, value in self.watch.seconds.items()},
             left_out=left_out,

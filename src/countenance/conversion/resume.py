@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import secrets
 import shutil
@@ -11,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from countenance.atomic import output_error
+from countenance.digest import file_sha256
 from countenance.errors import MediaError, OutputError
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from countenance.conversion.segments import SegmentStore
 
-__all__ = ["FootageFacts", "file_sha256", "require_space", "told", "user_key"]
+__all__ = ["FootageFacts", "require_space", "told", "user_key"]
 
 _KEY_BYTES = 32
 _SPARE_BYTES = 2**20
@@ -70,19 +70,6 @@ def told(store: SegmentStore, output: Path) -> str | None:
     if store.segments:
         return f"Goes on with the unfinished render of {output.name} after {store.next_frame} finished frames."
     return None
-
-
-def file_sha256(path: Path) -> str:
-    """Hash of a file, hex.
-
-    Raises:
-        MediaError: it cannot be read.
-    """
-    try:
-        with path.open("rb") as stream:
-            return hashlib.file_digest(stream, "sha256").hexdigest()
-    except OSError as error:
-        raise MediaError(f"Cannot read {path} ({error.strerror or error}). Check that it is still there.") from error
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 from countenance import api
 from countenance.atomic import output_error, write_bytes
 from countenance.config import CONFIG_NAME
-from countenance.demo.surroundings import file_sha256, program_sha256, surroundings
+from countenance.demo.surroundings import program_sha256, surroundings
+from countenance.digest import file_sha256
 from countenance.errors import ConsentError
 from countenance.project import Project
 

@@ -11,25 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from countenance import __version__
-from countenance.errors import MediaError
+from countenance.digest import file_sha256
 
-__all__ = ["commit", "file_sha256", "program_sha256", "surroundings"]
+__all__ = ["commit", "program_sha256", "surroundings"]
 
 _PACKAGES = ("torch", "numpy", "opencv-python-headless", "av", "onnxruntime", "ai-edge-litert", "c2pa-python")
 _ROOT = Path(__file__).resolve().parents[1]
-
-
-def file_sha256(path: Path) -> str:
-    """Hash of a file's bytes.
-
-    Raises:
-        MediaError: it cannot be read.
-    """
-    try:
-        with path.open("rb") as stream:
-            return hashlib.file_digest(stream, "sha256").hexdigest()
-    except OSError as error:
-        raise MediaError(f"Cannot read {path} ({error.strerror or error}). Check that it is still there.") from error
 
 
 def program_sha256() -> str:

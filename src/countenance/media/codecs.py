@@ -57,8 +57,9 @@ class Encoding:
     """How an encoder is set up.
 
     ``options`` are FFmpeg's; ``tag`` is the sample entry that the container should name, where FFmpeg's own choice does
-    not play everywhere; ``gop_size`` the most frames from one keyframe to the next; ``bits`` of the stored samples;
-    ``container`` FFmpeg's name of one that holds the codec with exact times and unchanged packets, for segments.
+    not play everywhere; ``gop_size`` the most frames from one keyframe to the next; ``limited_range`` whether samples
+    are stored in video range whatever the footage's; ``container`` FFmpeg's name of one that holds the codec with exact
+    times and unchanged packets, for segments.
     """
 
     encoder: str

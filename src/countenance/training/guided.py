@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from countenance.training.batches import driver_of
-from countenance.training.losses import LossTerms, detail_band, guided_loss, ssim_map
+from countenance.training.losses import TERMS, LossTerms, detail_band, guided_loss, ssim_map
 from countenance.training.model import low_pass
 
 if TYPE_CHECKING:
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 __all__ = ["GuidedBatch", "finish", "guided_batch", "guided_step", "held_out_score"]
 
 _LIGHT_NOISE = 0.02
-_TERMS = LossTerms()
 
 
 class GuidedBatch(NamedTuple):
@@ -62,26 +61,21 @@ def _recolour(picture: Tensor, own: Tensor, wanted: Tensor, generator: torch.Gen
     return changed.clamp(0.0, 1.0)
 
 
-def guided_batch(
-    faces: GuidedFaces, rows: Tensor, other_colour: Tensor, driver_size: int, generator: torch.Generator
-) -> GuidedBatch:
-    """Decode, recolour and distort a batch on the device where the face set lies.
+def guided_batch(faces: GuidedFaces, other_colour: Tensor, driver_size: int, generator: torch.Generator) -> GuidedBatch:
+    """Decode, recolour and distort a batch on the device where the faces lie.
 
     Args:
-        faces: one person's tensors.
-        rows: int ``(B,)``.
+        faces: the batch's faces, of one person.
         other_colour: ``(M, 2, 3)``, colour statistics of the other person's faces.
         driver_size: side of the encoder's input.
         generator: on the same device.
     """
-    count, device = len(rows), rows.device
+    count, device = len(faces.target), faces.target.device
     variant = torch.randint(faces.reference.shape[1], (count,), generator=generator, device=device)
     wanted = other_colour[torch.randint(len(other_colour), (count,), generator=generator, device=device)]
-    target = faces.target[rows] / 255.0
-    reference = faces.reference[rows, variant] / 255.0
-    target = _recolour(target, faces.colour[rows], wanted, generator)
-    face, mask = (plane[rows] / 255.0 for plane in (faces.face, faces.mask))
-    weight = faces.weight[rows] / 64.0
+    target = _recolour(faces.target / 255.0, faces.colour, wanted, generator)
+    reference = faces.reference[torch.arange(count, device=device), variant] / 255.0
+    face, mask, weight = faces.face / 255.0, faces.mask / 255.0, faces.weight / 64.0
     light = low_pass(target, face)
     noise = torch.randn(count, 3, 8, 8, generator=generator, device=device) * _LIGHT_NOISE
     light = light + functional.interpolate(noise, size=light.shape[-2:], mode="bilinear", align_corners=False)
@@ -90,7 +84,7 @@ def guided_batch(
 
 
 def guided_step(
-    model: GuidedModel, batch: GuidedBatch, person: str, *, terms: LossTerms = _TERMS
+    model: GuidedModel, batch: GuidedBatch, person: str, *, terms: LossTerms = TERMS
 ) -> tuple[Tensor, dict[str, float]]:
     """Loss of one batch of ``person`` under the weights of ``terms``, and each term before it was weighed."""
     output = model(batch.driver, batch.reference, batch.light, batch.face, person)

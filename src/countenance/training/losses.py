@@ -14,7 +14,7 @@ from torch.nn import functional
 if TYPE_CHECKING:
     from countenance.training.model import GuidedOutput
 
-__all__ = ["LossTerms", "contrast_l1", "detail_band", "guided_loss", "masked_l1", "ssim_map"]
+__all__ = ["TERMS", "LossTerms", "contrast_l1", "detail_band", "guided_loss", "masked_l1", "ssim_map"]
 
 _C1, _C2 = 0.01**2, 0.03**2
 
@@ -118,11 +118,12 @@ def _strength(picture: Tensor) -> Tensor:
     return _filtered(power, _BOX).add(1e-5).sqrt()  # the sum keeps the root's slope finite
 
 
-_TERMS = LossTerms()
+TERMS = LossTerms()
+"""The product's own."""
 
 
 def guided_loss(
-    output: GuidedOutput, target: Tensor, weight: Tensor, mask: Tensor, *, terms: LossTerms = _TERMS
+    output: GuidedOutput, target: Tensor, weight: Tensor, mask: Tensor, *, terms: LossTerms = TERMS
 ) -> tuple[Tensor, dict[str, float]]:
     """The loss of the guided family and its terms.
 

@@ -20,7 +20,7 @@ from countenance.training.guided import finish
 from countenance.training.mesh import frontalise
 from countenance.training.model import PEOPLE, low_pass
 from countenance.training.reference import Gallery, Geometry, describe, fitted_shape_cm, transfer, want
-from countenance.training.shading import NeutralCrops, light_gain, shading_of
+from countenance.training.shading import light_gain, neutral_crops, shading_of
 from countenance.types import FaceLandmarks, Mask, SwappedFace
 
 if TYPE_CHECKING:
@@ -156,7 +156,7 @@ class GuidedPainter:
             raise ValueError(f"GuidedPainter: expected crops of side {preset.crop_size}, got {lender.rgb.shape[1]}")
         lender_look, self._performer = looks
         self._shape = fitted_shape_cm(lender_look.shape_cm, self._performer.shape_cm)
-        neutral = NeutralCrops(lender, lender_look.texture)
+        neutral = neutral_crops(lender, lender_look.texture)
         self._gallery = Gallery.build(neutral, lender.points_xy, lender.depth, lender.moment)
 
     def _draw(self, face: AlignedFace) -> tuple[UInt8, UInt8, UInt8, Geometry]:

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from countenance.geometry import resize_matrix
-from countenance.memory import DiskRows, Scratch
+from countenance.memory import DiskRows, MadeRows, Scratch
 from countenance.training.mesh import EYE_LEFT, EYE_RIGHT, LIPS, filled, frontalise
 from countenance.training.reference import Gallery, Geometry, describe, want
 from countenance.training.shading import NEUTRAL_SCALE, laid_over, light_and_clear, light_gain, neutral_crop
@@ -21,7 +21,7 @@ from countenance.training.stored import GuidedFaces, StoredFaces
 from countenance.training.workers import in_order
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
@@ -130,40 +130,24 @@ def _weights(points_xy: Float32, face: UInt8) -> UInt8:
 
 def shrink(faces: PersonFaces, size: int) -> PersonFaces:
     """The same faces in crops of another side, averaged, with their landmarks scaled; all in memory."""
-    crops = _Shrunk(faces.rgb, size)
-    rgb = np.empty(crops.shape, np.uint8)
-    for row, crop in enumerate(crops):
+    small = _scaled(faces, size)
+    rgb = np.empty(small.rgb.shape, np.uint8)
+    for row, crop in enumerate(small.rgb):
         rgb[row] = crop
-    return _scaled(faces, size)._replace(rgb=rgb)
+    return small._replace(rgb=rgb)
 
 
 def _scaled(faces: PersonFaces, size: int) -> PersonFaces:
     """The same with crops that are shrunk when they are looked at."""
+
+    def shrunk(row: int) -> UInt8:
+        return np.asarray(cv2.resize(faces.rgb[row], (size, size), interpolation=cv2.INTER_AREA), np.uint8)
+
     matrix = resize_matrix(faces.rgb.shape[1], size)
     points = (faces.points_xy * matrix[0, 0] + matrix[0, 2]).astype(np.float32)
     depth = (faces.depth * matrix[0, 0]).astype(np.float32)
-    return PersonFaces(_Shrunk(faces.rgb, size), points, depth, faces.person_mask, faces.moment)
-
-
-class _Shrunk:
-    """Crops averaged to another side, one at a time: uint8 ``(N, size, size, 3)``."""
-
-    def __init__(self, rgb: Rows, size: int) -> None:
-        self._rgb, self._size = rgb, size
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        return (len(self._rgb), self._size, self._size, 3)
-
-    def __len__(self) -> int:
-        return len(self._rgb)
-
-    def __getitem__(self, row: Any, /) -> UInt8:
-        small = cv2.resize(self._rgb[int(row)], (self._size, self._size), interpolation=cv2.INTER_AREA)
-        return np.asarray(small, np.uint8)
-
-    def __iter__(self) -> Iterator[UInt8]:
-        return (self[row] for row in range(len(self)))
+    rgb = MadeRows((len(faces.rgb), size, size, 3), shrunk)
+    return PersonFaces(rgb, points, depth, faces.person_mask, faces.moment)
 
 
 class _Prepared(NamedTuple):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import MISSING, asdict, dataclass, fields
+from dataclasses import MISSING, asdict, dataclass, fields, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from countenance.errors import ConfigError
@@ -83,6 +83,8 @@ class Preset:
         return {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()}
 
 
+_GUIDED_VERSION = 3  # 2: references in the wanted light; 3: without hair, and the loss asks for detail
+
 PRESETS: dict[str, Preset] = {
     "classic": Preset(
         name="classic",
@@ -107,7 +109,7 @@ PRESETS: dict[str, Preset] = {
         ema_decay=0.995,
         widths=(32, 64, 96, 128),
         latent_channels=32,
-        version=3,  # 2: references in the wanted light; 3: without hair, and the loss asks for detail
+        version=_GUIDED_VERSION,
     ),
     "cinema-256": Preset(
         name="cinema-256",
@@ -125,27 +127,18 @@ PRESETS: dict[str, Preset] = {
         bottleneck=512,
         latent_channels=64,
         precision="bfloat16",
-        version=3,
-    ),
-    "cinema-512": Preset(
-        name="cinema-512",
-        family="guided",
-        input_size=128,
-        base_size=512,
-        output_size=512,
-        batch_size=8,
-        learning_rate=3e-4,
-        betas=(0.9, 0.99),
-        weight_decay=1e-2,
-        ema_decay=0.999,
-        widths=(64, 128, 192, 256, 320, 384),
-        encoder_widths=(64, 128, 192, 256),
-        bottleneck=512,
-        latent_channels=64,
-        precision="bfloat16",
-        version=3,
+        version=_GUIDED_VERSION,
     ),
 }
+PRESETS["cinema-512"] = replace(
+    PRESETS["cinema-256"],
+    name="cinema-512",
+    base_size=512,
+    output_size=512,
+    batch_size=8,
+    learning_rate=3e-4,
+    widths=(64, 128, 192, 256, 320, 384),
+)
 
 
 def completed(recipe: Mapping[str, Any]) -> dict[str, Any]:

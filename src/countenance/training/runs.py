@@ -298,8 +298,7 @@ class GuidedRun:
         ):
             faces = self.faces[person]
             rows = torch.randint(len(faces.colour), (count,), generator=generator, device=self.device)
-            some, every = faces.take(rows), torch.arange(count, device=self.device)
-            batch = guided_batch(some, every, self.faces[other].colour, self.preset.input_size, generator)
+            batch = guided_batch(faces.take(rows), self.faces[other].colour, self.preset.input_size, generator)
             loss, _ = guided_step(self.model, batch, person)
             loss.backward()  # type: ignore[no-untyped-call]
             total += float(loss.detach()) * count

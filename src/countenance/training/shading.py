@@ -17,6 +17,7 @@ import cv2
 import numpy as np
 
 from countenance.geometry import canonical_face, smoothstep, template
+from countenance.memory import MadeRows
 from countenance.training.mesh import (
     BROW_LEFT,
     BROW_RIGHT,
@@ -27,18 +28,14 @@ from countenance.training.mesh import (
     filled,
     rasterise,
 )
-from countenance.training.workers import in_order
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from countenance.training.prepare import PersonFaces
     from countenance.types import Float32, UInt8
 
 __all__ = [
     "GRID",
     "NEUTRAL_SCALE",
-    "NeutralCrops",
     "canonical_xy",
     "features",
     "front",
@@ -47,10 +44,10 @@ __all__ = [
     "light_gain",
     "mean_texture",
     "neutral_crop",
+    "neutral_crops",
     "plausible",
     "shading_of",
     "texture_of",
-    "without_light",
 ]
 
 GRID = 96
@@ -216,15 +213,6 @@ def light_gain(shading: Float32, canonical: Float32) -> Float32:
     return laid_over(np.exp(shading / np.float32(_GAMMA)), canonical)
 
 
-def without_light(faces: PersonFaces, mean: Float32) -> UInt8:
-    """Every crop as :func:`neutral_crop` makes it: uint8 ``(N, S, S, 4)``."""
-    result = np.empty((*faces.rgb.shape[:3], 4), np.uint8)
-    crops = NeutralCrops(faces, mean, keep_bytes=0)
-    for row, crop in enumerate(in_order(crops.__getitem__, range(len(result)))):
-        result[row] = crop
-    return result
-
-
 def neutral_crop(rgb: UInt8, points_xy: Float32, depth: Float32, mean: Float32) -> UInt8:
     """One crop as it would look in the person's mean light, times :data:`NEUTRAL_SCALE`: uint8 ``(S, S, 4)``.
 
@@ -244,8 +232,8 @@ def neutral_crop(rgb: UInt8, points_xy: Float32, depth: Float32, mean: Float32) 
     return np.clip(np.round(np.dstack([lit, 255.0 * laid_over(clear, canonical)])), 0, 255).astype(np.uint8)
 
 
-class NeutralCrops:
-    """Crops without their light, made when they are asked for; see :func:`without_light`.
+def neutral_crops(faces: PersonFaces, mean: Float32, keep_bytes: int = _KEPT_BYTES) -> MadeRows:
+    """:func:`neutral_crop` of each face, uint8 ``(N, S, S, 4)``, made when it is looked at.
 
     A render looks at few of the crops of a large face set, and at the same ones in frame after frame.
 
@@ -254,27 +242,9 @@ class NeutralCrops:
         mean: their :func:`mean_texture`.
         keep_bytes: how much of the last crops is kept.
     """
+    shape = (*faces.rgb.shape[:3], 4)
 
-    def __init__(self, faces: PersonFaces, mean: Float32, keep_bytes: int = _KEPT_BYTES) -> None:
-        self._rgb = faces.rgb
+    def make(row: int) -> UInt8:
+        return neutral_crop(faces.rgb[row], faces.points_xy[row], faces.depth[row], mean)
 
-        def make(row: int) -> UInt8:
-            return neutral_crop(faces.rgb[row], faces.points_xy[row], faces.depth[row], mean)
-
-        kept = keep_bytes // (4 * faces.rgb.shape[1] ** 2)
-        self._crop = lru_cache(maxsize=kept)(make) if kept else make
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """``(N, S, S, 4)``."""
-        return (*self._rgb.shape[:3], 4)
-
-    def __len__(self) -> int:
-        return len(self._rgb)
-
-    def __getitem__(self, row: int, /) -> UInt8:
-        """One crop, uint8 ``(S, S, 4)``; not to be written to."""
-        return self._crop(int(row))
-
-    def __iter__(self) -> Iterator[UInt8]:
-        return (self[row] for row in range(len(self)))
+    return MadeRows(shape, lru_cache(maxsize=keep_bytes // int(np.prod(shape[1:])))(make))
