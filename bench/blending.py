@@ -1,8 +1,8 @@
 """How well faces are laid into footage, with swappers whose answer is known. Writes JSON to standard output.
 
 Claims: an unchanged face comes back almost unchanged (resampling loss); with the true face painted in a slightly wrong
-colour, the pyramid's seam is fainter than the feather's; the colour match brings the colour back; the person segmenter
-hardly helps on occluders. Runs on the synthetic performers, about two minutes.
+colour, the pyramid's seam is fainter than the feather's; the colour match brings the colour back; the occlusion
+network keeps the paint off occluders (more: bench/occlusion.py). Runs on the synthetic performers, about two minutes.
 
     python bench/blending.py [--every 5] > blending.json
 """
@@ -98,8 +98,8 @@ def measure(every: int) -> dict[str, list[float]]:
             seen = cv2.morphologyEx(face.rgb[..., 0], cv2.MORPH_CLOSE, np.ones((9, 9), np.uint8))
             hidden = geometry.warp(seen, matrix, (crop.size, crop.size)) < 77
             note(f"{clip}_hull_painted_on_occluder", float(hull[hidden].sum() / hull.sum()))
-            person = hull * perception.segmenter(crop.rgb).values
-            note(f"{clip}_hull_and_person_painted_on_occluder", float(person[hidden].sum() / person.sum()))
+            seen = cv2.resize(perception.occlusion(crop).values, hull.shape, interpolation=cv2.INTER_LINEAR) * hull
+            note(f"{clip}_hull_and_occlusion_painted_on_occluder", float(seen[hidden].sum() / seen.sum()))
     return rows
 
 

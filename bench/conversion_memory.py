@@ -99,6 +99,11 @@ class Seer:
     def screen(self, _rgb: Any) -> float:
         return 0.01
 
+    def occlusion(self, _face: Any) -> Any:
+        from countenance.types import Mask
+
+        return Mask(np.ones((128, 128), np.float32), "occlusion")
+
 
 def child(footage: Path) -> None:
     """Convert once and say how much memory that took at most."""

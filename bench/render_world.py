@@ -119,7 +119,7 @@ def _first_click(path: Path, track: int) -> Fraction:
     raise SystemExit(f"There is no click in {path}.")
 
 
-def make_project(folder: Path) -> Any:
+def make_project(folder: Path, *, label_required: bool = True) -> Any:
     """A project with both people, a template and an accepted consent record."""
     from faceset_world import World, film, run, talk
 
@@ -140,7 +140,9 @@ def make_project(folder: Path) -> Any:
         template = enrol(reembed(faceset, embedder), [40.0])
     save_template(project.template_path(LENDER), template)
     key = generate_key(folder / "key.pem", "correct horse battery")
-    accept_record(project, LENDER, sign_request(create_request(project, LENDER), key, template))
+    accept_record(
+        project, LENDER, sign_request(create_request(project, LENDER, label_required=label_required), key, template)
+    )
     return project
 
 
@@ -175,16 +177,22 @@ def render(
     segment_seconds: float = 1.0,
     progress: Callable[..., None] | None = None,
     note: Callable[[str], None] | None = None,
+    script: list[list[Any]] | None = None,
+    **more: Any,
 ) -> Any:
-    """The whole render; the watermark's id is fixed, so that two renders can be compared bit by bit."""
+    """The whole render; the watermark's id is fixed, so that two renders can be compared bit by bit.
+
+    ``more`` goes to :func:`countenance.render.render`.
+    """
     from faceset_world import World
 
-    import countenance.render as module
+    import countenance.render.job as job
     from countenance.consent.gate import require_consent
     from countenance.conversion.settings import ConvertSettings
+    from countenance.render import render as run
     from countenance.training.checkpoint import CheckpointFacts
 
-    module.secrets = SimpleNamespace(token_bytes=lambda _: _WATERMARK)  # type: ignore[attr-defined]
+    job.secrets = SimpleNamespace(token_bytes=lambda _: _WATERMARK)  # type: ignore[attr-defined]
     permits: list[Any] = []
 
     def load(*_: Any, lender_faces: Any, **__: Any) -> SlowSwapper:
@@ -199,15 +207,16 @@ def render(
         )  # fmt: skip
         return SlowSwapper(replace(facts), seconds_per_face)
 
-    return module.render(
+    return run(
         project,
         footage,
         lender=LENDER,
         performer=PERFORMER,
         output=output,
         settings=ConvertSettings(segment_seconds=segment_seconds, preset="ultrafast", performer_cosine=0.65),
-        perception=World(script_of(count)).perception(),  # type: ignore[arg-type]
+        perception=World(script or script_of(count)).perception(),  # type: ignore[arg-type]
         load=load,  # type: ignore[arg-type]
         progress=progress,
         note=note,
+        **more,
     )

@@ -13,7 +13,7 @@ ROOT = Path(countenance.__file__).parent
 
 # Each layer may import itself and what stands before it; so may its members each other.
 LAYERS = [
-    {"errors", "types", "geometry", "color", "progress", "atomic", "digest", "fonts", "memory"},
+    {"errors", "types", "geometry", "color", "progress", "atomic", "digest", "fonts", "memory", "allocator"},
     {"config"},
     {"project"},
     {"media", "perception"},
@@ -23,7 +23,7 @@ LAYERS = [
     {"conversion"},
     {"provenance"},
     {"evaluation"},
-    {"render", "live"},
+    {"render", "live", "playback"},
     {"api", "api_consent"},
     {"demo", "commands", "cli", "__main__"},
 ]

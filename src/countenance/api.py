@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from countenance.api_consent import (
     RequestFiles,
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from countenance.evaluation.judge import Judge
     from countenance.faceset.extract import ExtractReport
     from countenance.faceset.records import SourceRecord
+    from countenance.playback import PreviewReport
     from countenance.progress import Progress
     from countenance.provenance.report import Verification
     from countenance.render import SwapReport
@@ -53,6 +54,7 @@ __all__ = [
     "extract",
     "faces",
     "new",
+    "preview",
     "swap",
     "train",
     "verify",
@@ -227,6 +229,11 @@ def swap(
     leave_out_label: bool = False,
     codec: str | None = None,
     encoder: str | None = None,
+    quality: str = "good",
+    knobs: Mapping[str, Any] | None = None,
+    review: bool = False,
+    patches: AnyPath | None = None,
+    patches_format: str = "png",
     progress: Progress | None = None,
     note: Callable[[str], None] | None = None,
 ) -> SwapReport:
@@ -236,9 +243,17 @@ def swap(
     and ``device`` are the project's own. ``codec`` is ``h264``, ``h265``, ``prores``, ``ffv1`` or ``vp9``, the
     container's default when None. ``encoder`` names one of FFmpeg's encoders, for hardware. Interrupted, the same call
     goes on; ``note`` is told so. See :func:`countenance.render.render`, also for what it raises.
+
+    Args:
+        quality: ``draft``, ``good`` or ``film``, see :data:`countenance.conversion.quality.QUALITIES`.
+        knobs: settings by name, which win over the quality (docs/reference/conversion.md).
+        review: also a clip of the veiled spans, ``NAME.review.mp4`` beside the output.
+        patches: a new folder for the painted faces apart from the footage; only where the consent record allows to
+            leave out the label.
+        patches_format: ``png``, or ``exr`` with the package OpenEXR.
     """
-    from countenance.conversion.settings import ConvertSettings
-    from countenance.render import render
+    from countenance.conversion.quality import settings_for
+    from countenance.render import Extras, render
 
     opened, source = opened_project(project), Path(footage)
     opened.require_person(lender)
@@ -254,9 +269,43 @@ def swap(
         device=device or opened.config.device,
         overwrite=overwrite,
         leave_out_label=leave_out_label,
-        settings=ConvertSettings(codec=codec, encoder=encoder),
+        settings=settings_for(quality, **{**(knobs or {}), "codec": codec, "encoder": encoder}),
+        extras=Extras(review, None if patches is None else Path(patches), patches_format),
         progress=progress,
         note=note,
+    )
+
+
+def preview(
+    project: AnyProject,
+    footage: AnyPath,
+    *,
+    lender: str,
+    performer: str,
+    preset: str | None = None,
+    device: str | None = None,
+    loop: bool = False,
+    tell: Callable[[str], None] | None = None,
+) -> PreviewReport:
+    """Play a swap into a page of this machine, whose address ``tell`` is called with; it begins when that is opened.
+
+    ``preset`` and ``device`` are the project's own when None. See :func:`countenance.playback.flow.preview`, also for
+    what it raises.
+    """
+    from countenance.playback import preview as run
+
+    opened = opened_project(project)
+    opened.require_person(lender)
+    opened.require_person(performer)
+    return run(
+        opened,
+        Path(footage),
+        lender=lender,
+        performer=performer,
+        preset=preset or opened.config.preset,
+        device=device or opened.config.device,
+        loop=loop,
+        tell=tell,
     )
 
 

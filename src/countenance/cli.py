@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import click
 
 from countenance import __version__
-from countenance.commands import consent, demo, evaluate, people, project, swap, train, verify, weights
+from countenance.commands import consent, demo, evaluate, people, preview, project, swap, train, verify, weights
 from countenance.commands.terminal import InOrder, InterruptedWork, fail_sentence
 from countenance.errors import CountenanceError
 
@@ -44,6 +44,7 @@ def cli() -> None:
       countenance extract CLIP... --person vera    gather the faces of lender and performer
       countenance consent request|enrol|sign       the lender's consent
       countenance train --lender vera --performer ivan
+      countenance preview scene.mp4 --lender vera --performer ivan
       countenance swap scene.mp4 --lender vera --performer ivan -o scene-swapped.mp4
       countenance verify scene-swapped.mp4         anybody can, anywhere
     """
@@ -56,6 +57,7 @@ for _command in (
     consent.consent,
     train.train,
     swap.swap,
+    preview.preview,
     verify.verify,
     evaluate.evaluate,
     weights.weights,

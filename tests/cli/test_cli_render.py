@@ -10,7 +10,7 @@ import pytest
 from cli_world import PASSPHRASE, Finished, Runs
 
 from countenance.consent import gate
-from countenance.consent.ledger import Ledger
+from countenance.consent.ledger import Book
 from countenance.errors import LedgerError, MarkError
 
 PAIR = ("--lender", "vera", "--performer", "ivan")
@@ -23,19 +23,23 @@ def _files(folder: Path) -> set[str]:
 def test_a_render_that_cannot_be_logged_does_not_stay(
     film: Path, clips: Path, countenance: Runs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = Ledger.append
+    real = Book.append
 
-    def refuse(ledger: Ledger, kind: str, facts: Any) -> str:
+    def refuse(book: Book, kind: str, facts: Any) -> str:
         if kind == "render":
             raise LedgerError("The ledger is in use by another program. Wait for it and try again.")
-        return real(ledger, kind, facts)
+        return real(book, kind, facts)
 
-    monkeypatch.setattr(Ledger, "append", refuse)
     before = _files(film / "renders")
-    for name in ("a.mp4", "b.mkv"):  # with the credentials inside, and beside
-        told = countenance("swap", clips / "scène.mp4", *PAIR, "-o", film / "renders" / name, "--project", film)
-        told.fails("in use")
-    assert _files(film / "renders") == before
+    words = [("swap", clips / "scène.mp4", *PAIR, "-o", film / "renders" / name) for name in ("a.mp4", "b.mkv")]
+    with monkeypatch.context() as patch:
+        patch.setattr(Book, "append", refuse)
+        for run in words:  # with the credentials inside, and beside
+            countenance(*run, "--project", film).fails("in use")
+    assert {name for name in _files(film / "renders") - before if not name.startswith(".countenance-render-")} == set()
+    told = countenance(*words[1], "--project", film)
+    assert told.code == 0, told.err
+    assert "All 10 frames of b.mkv were finished" in told.err  # they were kept
 
 
 def test_a_render_that_cannot_be_signed_does_not_stay(
@@ -54,7 +58,8 @@ def test_a_render_that_cannot_be_signed_does_not_stay(
     output = film / "renders" / "a.mp4"
     countenance("swap", clips / "scène.mp4", *PAIR, "-o", output, "--project", film).fails("Signing failed")
     assert len(seen) == 1
-    assert _files(film / "renders") == before
+    [private] = _files(film / "renders") - before
+    assert {path.suffix for path in (film / "renders" / private).iterdir()} == {".nut", ".json", ""}  # segments only
 
 
 def test_ctrl_c_while_converting_leaves_nothing(

@@ -8,7 +8,8 @@ from fractions import Fraction
 import numpy as np
 
 from countenance import geometry
-from countenance.types import Detection, FaceLandmarks, Frame, Mask, SwappedFace
+from countenance.perception.identity import Impression
+from countenance.types import AlignedFace, Detection, FaceLandmarks, Frame, Mask, SwappedFace
 
 PERFORMER = np.zeros(128, np.float32)
 PERFORMER[0] = 1.0
@@ -27,6 +28,9 @@ class Face:
     presence: float = 1.0
     yaw: float = 0.0
     age: float = 40.0
+    clarity: float = 14.0
+    found_near: bool = False
+    found_wide: bool = False
 
     def points(self) -> np.ndarray:
         shape = geometry.canonical_face().vertices_cm.astype(np.float64) * [1.0, -1.0, -1.0]
@@ -39,6 +43,23 @@ class Face:
     def box(self) -> np.ndarray:
         points = self.points()
         return np.concatenate([points[:, :2].min(0), points[:, :2].max(0)]).astype(np.float32)
+
+
+@dataclass
+class Search:
+    """Finds a face again where ``found_near`` says so, and ``wide`` where ``found_wide`` does."""
+
+    world: World
+
+    def near(self, rgb: np.ndarray, box_xyxy: np.ndarray, degrees: float, min_score: float) -> Detection | None:
+        x, y = box_xyxy.reshape(2, 2).mean(0)
+        face = self.world.nearest(self.world.index(rgb, "near"), float(x), float(y))
+        found = face is not None and face.found_near and np.hypot(face.x - x, face.y - y) < face.height
+        return Detection(face.box(), face.score, np.zeros((5, 2), np.float32)) if found and face else None
+
+    def wide(self, rgb: np.ndarray, min_score: float, *, turned: bool) -> list[Detection]:
+        faces = self.world.script.get(self.world.index(rgb, "wide"), [])
+        return [Detection(f.box(), 0.9, np.zeros((5, 2), np.float32)) for f in faces if f.found_wide]
 
 
 @dataclass
@@ -95,14 +116,24 @@ class World:
         vector[:2] = cosine, np.sqrt(1.0 - cosine**2)
         return vector
 
+    def look(self, rgb: np.ndarray, face: Detection | FaceLandmarks) -> Impression:
+        if isinstance(face, Detection):
+            face = self.mesh(rgb, face)
+        return Impression(self.embedder(rgb, face), self._of(rgb, face, "clarity").clarity)
+
+    @property
+    def search(self) -> Search:
+        return Search(self)
+
     def age(self, rgb: np.ndarray, landmarks: FaceLandmarks) -> float:
         return self._of(rgb, landmarks, "age").age
 
     def screen(self, rgb: np.ndarray) -> float:
         return self.sexual.get(self.index(rgb, "screen"), 0.01)
 
-    def segmenter(self, rgb: np.ndarray) -> Mask:
-        return Mask(np.ones(rgb.shape[:2], np.float32), "occlusion")
+    def occlusion(self, face: AlignedFace) -> Mask:
+        self.calls["occlusion"] = self.calls.get("occlusion", 0) + 1
+        return Mask(np.ones((128, 128), np.float32), "occlusion")
 
 
 def picture(index: int, height: int = 180, width: int = 320, scene: int = 0) -> np.ndarray:

@@ -120,9 +120,9 @@ def test_veiled_frames_are_listed_with_timecode_and_reason(clip: Path, world: Wo
         world.script[index][0].presence = 0.0
     report = _convert(clip, tmp_path / "out.mp4", world)
     (span,) = report.veiled_spans
-    assert (span.first_frame, span.last_frame, span.reason) == (26, 27, "landmarks lost")
-    assert (span.first_timecode, span.last_timecode) == ("00:00:01:01", "00:00:01:02")
-    assert (report.veiled, report.replaced) == (2, COUNT - 2)
+    assert (span.first_frame, span.last_frame, span.reason) == (21, 29, "landmarks lost")  # with the fades
+    assert (span.first_timecode, span.last_timecode) == ("00:00:00:21", "00:00:01:04")
+    assert (report.veiled, report.replaced) == (9, COUNT - 9)
 
 
 def test_a_face_of_which_nothing_would_be_painted_is_veiled(clip: Path, world: World, tmp_path: Path) -> None:

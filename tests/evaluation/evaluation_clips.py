@@ -20,10 +20,10 @@ PERFORMERS = Path(countenance.__file__).parent / "data" / "performers"
 LIKE = Path(__file__).parents[1] / "resources" / "bt709.mp4"
 
 
-def write_clip(path: Path, pictures: Sequence[np.ndarray], *, crf: int = 0) -> Path:
+def write_clip(path: Path, pictures: Sequence[np.ndarray], *, crf: int = 0, preset: str = "medium") -> Path:
     height, width = pictures[0].shape[:2]
     like = replace(probe(LIKE), width=width, height=height, time_base=Fraction(1, 25), start_pts=0)
-    with VideoWriter(path, like, crf=crf) as writer:
+    with VideoWriter(path, like, crf=crf, preset=preset) as writer:
         for index, picture in enumerate(pictures):
             writer.write(Frame(picture, index, index, Fraction(1, 25)))
     return path

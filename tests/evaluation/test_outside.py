@@ -43,8 +43,9 @@ def _outside(tmp_path: Path, footage: list[np.ndarray], change: np.ndarray) -> t
     decoded = [frame.rgb for frame in read_frames(plain)]
     marking = Marking(MARK, True, footage[0].shape[:2])
     swap = [marking(np.clip(picture + change, 0, 255).astype(np.uint8)) for picture in decoded]
-    swapped = write_clip(tmp_path / "swap.mp4", swap, crf=ConvertSettings().crf)
-    encode_unswapped(plain, tmp_path / "again.mp4", marking, ConvertSettings())
+    settings = ConvertSettings()
+    swapped = write_clip(tmp_path / "swap.mp4", swap, crf=settings.crf, preset=settings.preset)
+    encode_unswapped(plain, tmp_path / "again.mp4", marking, settings)
     scorer = OutsideScorer(marking)
     for seen, again, picture in zip(read_frames(swapped), read_frames(tmp_path / "again.mp4"), decoded, strict=True):
         scorer.add(seen.rgb, again.rgb, picture, _face(picture.shape))

@@ -14,8 +14,9 @@ import numpy as np
 from countenance import geometry
 from countenance.faceset.extract import ExtractReport, extract
 from countenance.faceset.store import FaceSet
+from countenance.perception.identity import Impression
 from countenance.project import Project
-from countenance.types import Detection, FaceLandmarks, Mask
+from countenance.types import AlignedFace, Detection, FaceLandmarks, Mask
 
 WIDTH, HEIGHT, RATE = 320, 240, 25
 LIPS = [13, 14, 0, 17, 37, 267, 84, 314, 82, 312, 87, 317]
@@ -125,11 +126,24 @@ class World:
         return self.script[index]
 
 
+class NoSearch:
+    """Finds nothing more than the detector."""
+
+    def near(self, *_: object) -> None:
+        return None
+
+    def wide(self, *_: object, turned: bool) -> list[Detection]:
+        return []
+
+
 class FakePerception:
     """Has what ``Perception`` has, as the extraction uses it."""
 
     def __init__(self, world: World) -> None:
         self.world = world
+
+    def occlusion(self, face: AlignedFace) -> Mask:
+        return Mask(np.ones((128, 128), np.float32), "occlusion")  # nothing is in front of anybody
 
     def detector(self, rgb: np.ndarray, *, min_score: float = 0.6) -> list[Detection]:
         boxes = [actor.box() for actor in self.world.actors(rgb, "detector")]
@@ -160,6 +174,13 @@ class FakePerception:
         vector = np.full(128, 0.01, np.float32)
         vector[who_of(rgb)] = 1.0
         return np.asarray(vector / np.linalg.norm(vector), np.float32)
+
+    def look(self, rgb: np.ndarray, face: Detection | FaceLandmarks) -> Impression:
+        return Impression(self.embedder(rgb, face), 14.0)  # type: ignore[arg-type]
+
+    @property
+    def search(self) -> NoSearch:
+        return NoSearch()
 
     def segmenter(self, rgb: np.ndarray) -> Mask:
         return Mask((np.ptp(rgb, axis=2) > 20).astype(np.float32), "occlusion")

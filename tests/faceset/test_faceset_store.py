@@ -121,12 +121,13 @@ def test_writing_outside_a_transaction_is_a_bug(tmp_path: Path) -> None:
 
 def test_erased_faces_leave_no_pixels_in_the_file(tmp_path: Path) -> None:
     path = tmp_path / "faces.sqlite"
-    needle = layout.bytes_of(a_face(7).embedding, "<f4")
+    secret = layout.bytes_of(a_face(7).embedding, "<f4")
+    needles = [secret[start : start + 64] for start in range(0, len(secret), 64)]  # one may lie across two pages
     with a_set(path) as faceset:
         with faceset.transaction():
             face = faceset.add(1, a_face(7))
         faceset._database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-        assert needle in path.read_bytes()
+        assert sum(needle in path.read_bytes() for needle in needles) >= len(needles) - 1
         size = path.stat().st_size
         with faceset.transaction():
             faceset.turn_away([face])
@@ -134,7 +135,7 @@ def test_erased_faces_leave_no_pixels_in_the_file(tmp_path: Path) -> None:
         faceset.verify()
         (thumbnail,) = faceset.thumbnails([face])
     assert np.abs(thumbnail.astype(int) - layout.thumbnail_of(a_face(7).aligned.rgb)).max() == 0
-    assert needle not in path.read_bytes()
+    assert not any(needle in path.read_bytes() for needle in needles)
     assert path.stat().st_size < size
 
 

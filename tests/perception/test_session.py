@@ -69,7 +69,8 @@ def test_making_a_perception_loads_no_runtime() -> None:
         "import sys\n"
         "from countenance.perception.perceive import Perception\n"
         "bundle = Perception()\n"
-        "parts = [bundle.detector, bundle.mesh, bundle.embedder, bundle.segmenter, bundle.screen, bundle.age]\n"
+        "parts = [bundle.detector, bundle.mesh, bundle.embedder, bundle.segmenter, bundle.occlusion]\n"
+        "parts += [bundle.screen, bundle.age]\n"
         "assert bundle.detector is parts[0]\n"
         "print([name for name in ('onnxruntime', 'onnx', 'ai_edge_litert', 'torch', 'av') if name in sys.modules])\n"
     )

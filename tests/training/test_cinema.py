@@ -122,7 +122,7 @@ def test_crops_are_as_large_as_the_face_that_is_painted(recipe: Preset, side: in
 
 def test_a_base_of_the_faces_own_side_is_finished() -> None:
     output = GuidedOutput(torch.tensor([[[[-0.5, 0.25], [0.5, 1.5]]]]).expand(1, 3, 2, 2), torch.zeros(1, 1, 2, 2))
-    assert finish(output, torch.rand(1, 3, 2, 2))[0, 0].tolist() == [[0.0, 0.25], [0.5, 1.0]]
+    assert finish(output, torch.rand(1, 3, 2, 2), torch.rand(1, 3, 2, 2))[0, 0].tolist() == [[0.0, 0.25], [0.5, 1.0]]
 
 
 def _given(size: int, count: int = 2) -> tuple[torch.Tensor, ...]:

@@ -1,5 +1,6 @@
 import cv2
 import numpy as np
+import pytest
 
 from countenance import geometry
 from countenance.training.mesh import frontalise, outline, rasterise
@@ -196,3 +197,27 @@ def test_irises_outside_the_crop_are_left_alone(people) -> None:
     points[468:] = -500.0
     moved = rasterise(points, faces.depth[0], size=256, grid=128).warp(faces.rgb[0], faces.points_xy[0])
     assert moved.shape == (256, 256, 3)
+
+
+@pytest.mark.parametrize(("size", "grid"), [(256, 128), (128, 128)])
+def test_some_rows_of_a_warp_are_rows_of_the_whole(people, size: int, grid: int) -> None:
+    faces = people[0]
+    matrix = geometry.resize_matrix(256, size)
+    points = (faces.points_xy * matrix[0, 0] + matrix[0, 2]).astype(np.float32)
+    picture = np.asarray(cv2.resize(faces.rgb[1], (size, size), interpolation=cv2.INTER_AREA), np.uint8)
+    raster = rasterise(points[0], faces.depth[0], size, grid)
+    whole, each = raster.warp(picture, points[1]), size // grid
+    for rows in (slice(0, 10), slice(20, 90), slice(grid - 6, grid)):
+        part = raster.warp(picture, points[1], rows)
+        assert np.array_equal(part, whole[rows.start * each : rows.stop * each])
+
+
+def test_crops_for_the_eyes_are_left_out_where_no_eye_can_be(people) -> None:
+    faces = people[0]
+    opaque = np.full((*faces.rgb.shape[:3], 1), 255, np.uint8)
+    gallery = Gallery.build(np.concatenate([faces.rgb, opaque], 3), faces.points_xy, faces.depth, faces.moment)
+    wanted = want(Geometry(faces.points_xy[0], faces.depth[0]), 256, 128)
+    assert 40 < wanted.eyes_rows.stop < 110
+    distances = gallery.distances(gallery.eyes[3], gallery.mouth[7])
+    everywhere = gallery.paint(wanted._replace(eyes_rows=slice(0, 128)), *distances, count=3)
+    assert np.array_equal(gallery.paint(wanted, *distances, count=3), everywhere)

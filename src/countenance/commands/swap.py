@@ -49,6 +49,27 @@ __all__ = ["swap"]
     help="h264 (the default) or h265 in mp4, mov and mkv; prores in mov and mkv; ffv1 in mkv; vp9 in webm and mkv.",
 )
 @click.option("--encoder", metavar="NAME", help="One of FFmpeg's encoders by name, for hardware: h264_nvenc, …")
+@click.option(
+    "--quality",
+    type=click.Choice(["draft", "good", "film"]),
+    default="good",
+    show_default=True,
+    help="draft: quick to make, to look at; film: the best picture and the largest file.",
+)
+@click.option("--review", is_flag=True, help="Also a clip of the veiled spans only, FILE.review.mp4, with captions.")
+@click.option(
+    "--patches",
+    metavar="DIR",
+    type=click.Path(path_type=Path),
+    help="Also the painted faces apart from the footage, for compositors, in a new folder.",
+)
+@click.option(
+    "--patches-format",
+    type=click.Choice(["png", "exr"]),
+    default="png",
+    show_default=True,
+    help="8-bit RGBA with straight alpha, or 16-bit float with premultiplied colour.",
+)
 @preset_option
 @device_option
 @click.option("--overwrite", is_flag=True, help="Replace an output that is there (never the footage).")
@@ -62,6 +83,10 @@ def swap(
     output: Path | None,
     codec: str | None,
     encoder: str | None,
+    quality: str,
+    review: bool,
+    patches: Path | None,
+    patches_format: str,
     preset: str | None,
     device: str | None,
     overwrite: bool,
@@ -78,7 +103,9 @@ def swap(
     Examples:
       countenance swap scene.mp4 --lender vera --performer ivan
       countenance swap scene.mp4 --lender vera --performer ivan -o renders/scene.mp4 --overwrite
+      countenance swap scene.mp4 --lender vera --performer ivan --quality draft --review
       countenance swap scene.mov --lender vera --performer ivan -o hand-over.mov --codec prores
+      countenance swap scene.mov --lender vera --performer ivan --quality film --patches scene-patches
     """
     from countenance import api
 
@@ -95,6 +122,10 @@ def swap(
             leave_out_label=without_label,
             codec=codec,
             encoder=encoder,
+            quality=quality,
+            review=review,
+            patches=patches,
+            patches_format=patches_format,
             progress=report,
             note=_note,
         )
@@ -116,6 +147,8 @@ def _told(result: SwapReport) -> str:
             for span in did.veiled_spans
         ),
         *(f"  left out: {what}" for what in did.left_out),
+        *([f"To review: {result.review}"] if result.review else []),
+        *([f"Patches: {result.patches.files} in {result.patches.folder}"] if result.patches else []),
         f"Signed under consent record {result.record_id}; watermark {result.watermark}; "
         + ("with" if result.label_shown else "without")
         + " the visible label.",

@@ -10,10 +10,12 @@ import numpy as np
 from countenance import geometry
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from countenance.conversion.settings import BlendMethod
     from countenance.types import Float32, Float64, Mask, UInt8
 
-__all__ = ["Region", "face_region", "paste", "seam_error"]
+__all__ = ["Layer", "Region", "face_region", "paste", "seam_error"]
 
 _COARSEST = 12  # pixels of the region's short side at the pyramid's top
 
@@ -36,6 +38,20 @@ class Region(NamedTuple):
         return picture[self.y0 : self.y1, self.x0 : self.x1]
 
 
+class Layer(NamedTuple):
+    """What was laid over a region of a frame.
+
+    ``plate`` uint8 ``(h, w, 3)`` is the picture below; ``change`` float32 ``(h, w, 3)`` was added to it, in codes;
+    ``opacity`` float32 ``(h, w)`` is the weight of the upper picture's finest detail, so that ``plate + change /
+    opacity`` holds none of the detail below.
+    """
+
+    region: Region
+    plate: UInt8
+    change: Float32
+    opacity: Float32
+
+
 def face_region(mask: Mask, frame_from_crop: Float64, size_hw: tuple[int, int]) -> Region:
     """The frame pixels that a mask of a crop can reach.
 
@@ -56,7 +72,14 @@ def face_region(mask: Mask, frame_from_crop: Float64, size_hw: tuple[int, int]) 
 
 
 def paste(
-    frame_rgb: UInt8, painted_rgb: UInt8, mask: Mask, frame_from_crop: Float64, *, method: BlendMethod = "pyramid"
+    frame_rgb: UInt8,
+    painted_rgb: UInt8,
+    mask: Mask,
+    frame_from_crop: Float64,
+    *,
+    method: BlendMethod = "pyramid",
+    layers: list[Layer] | None = None,
+    finish: Callable[[UInt8, UInt8, Float32, Region], UInt8] | None = None,
 ) -> Region:
     """Blend a painted crop into a frame, in place.
 
@@ -70,6 +93,9 @@ def paste(
         frame_from_crop: float64 ``(2, 3)``, frame pixels from pixels of the *mask's* crop.
         method: ``"feather"`` mixes by the mask; ``"pyramid"`` mixes each octave of detail over a width of its own
             (P. Burt and E. Adelson, "A multiresolution spline with application to image mosaics", TOG 1983).
+        layers: takes what was laid over the frame.
+        finish: changes the painted face once it has the frame's own resolution; called with the footage in the region,
+            the painted face there, how much of it will be seen (float32 ``(h, w)``), and the region.
 
     Returns:
         The region that may have changed.
@@ -83,12 +109,17 @@ def paste(
     alpha = _sampled_mask(mask, place, size_wh)
     to_mask = geometry.resize_matrix(painted_rgb.shape[0], mask.values.shape[0])
     painted = _resample(painted_rgb, geometry.compose(place, to_mask), size_wh)
+    if finish is not None:
+        painted = finish(plate, painted, alpha, region)
     change = np.asarray(cv2.subtract(painted, plate, dtype=cv2.CV_32F), np.float32)
     if method == "pyramid":
         change[alpha == 0.0] = 0.0  # the coarse octaves reach out of the mask: what the painted crop has there is hair
         change = _mix_by_octaves(change, alpha)
     else:
         change *= alpha[..., None]
+    if layers is not None:
+        finest = alpha * geometry.smoothstep(alpha * 4.0) if method == "pyramid" else alpha
+        layers.append(Layer(region, plate.copy(), change, np.asarray(finest, np.float32)))
     plate[:] = np.rint(np.clip(plate + change, 0.0, 255.0)).astype(np.uint8)
     return region
 

@@ -1,33 +1,41 @@
 """Says what happens to each face of a frame: replaced, veiled or left as it is. In doubt it is veiled.
 
 A frame waits until its near future is known: a face that is recognised two frames after it came into the picture is
-replaced from its first frame on, and the alignment is steadied by what follows as much as by what went before.
+replaced from its first frame on, a face that is found late is looked for in the frames before, the veil is there in
+full when the replacement ends, and the alignment is steadied by what follows as much as by what went before.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
+import numpy as np
+
 from countenance import geometry
-from countenance.conversion.track import Look, WatchedFrame, box_of
+from countenance.conversion.track import Look, Track, WatchedFrame, box_of, overlap
 from countenance.conversion.veil import head_ellipse
 from countenance.types import FaceLandmarks
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from countenance.conversion.settings import ConvertSettings
     from countenance.types import Float32, Float64, Frame
 
-__all__ = ["Action", "DecidedFace", "DecidedFrame", "Decider"]
+__all__ = ["Action", "DecidedFace", "DecidedFrame", "Decider", "Fade"]
 
 Action = Literal["replace", "veil", "pass"]
 
 _CLEARLY_LESS = 0.15  # cosine by which somebody else must be less like the performer than the performer is
 _EXPRESSION_REACH = 2  # lids and lips move faster than the head: their landmarks are steadied over fewer frames
-_LOOSE_TRACK = 0  # the number under which detections that no track claims are reported
+_HARDLY_A_FACE = 0.25  # cosine under which what only the lower threshold takes for a face is none
+_BACK_DEGREES = 8.0  # a veiled face must turn back so far inside the limit before it is replaced again
+_BACK_SIZE = 1.15  # and grow so far above the smallest size
+_SAME_PLACE = 0.3  # intersection over union of boxes that hold one face
+_FORGET_FRAMES = 250
+LOWER = "found only by the detector's lower threshold"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -35,7 +43,8 @@ class DecidedFace:
     """One face and what happens to it.
 
     ``reason`` says why it is veiled. ``landmarks`` (steadied, frame pixels) and ``aligned_from_frame`` are there
-    when it is replaced; ``ellipse`` is where its head is, for a veil.
+    when it is replaced; ``ellipse`` is where its head is, for a veil. ``veil_amount`` in [0, 1] is how much of the veil
+    lies over it: 1 when it is veiled, less on the frames where a replaced face passes into the veil or comes out of it.
     """
 
     track: int
@@ -44,6 +53,7 @@ class DecidedFace:
     ellipse: Float32
     landmarks: FaceLandmarks | None = None
     aligned_from_frame: Float64 | None = None
+    veil_amount: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -55,6 +65,15 @@ class DecidedFrame:
     faces: tuple[DecidedFace, ...]
 
 
+@dataclass(slots=True)
+class Fade:
+    """When and why a track was last veiled; it ends with the shot."""
+
+    index: int
+    shot: int
+    reason: str
+
+
 class Decider:
     """Turns watched frames into decided ones, in order, ``lookahead_frames`` later.
 
@@ -62,83 +81,177 @@ class Decider:
         settings: thresholds.
         performer_cosine: similarity from which one look by itself shows the performer.
         crop_size: side in pixels of the crops that faces are aligned to.
+        look_back: looks for a face one frame before a look at it; see :meth:`Tracker.look_back`. None looks nowhere.
     """
 
-    def __init__(self, settings: ConvertSettings, performer_cosine: float, crop_size: int = geometry.CROP_SIZE) -> None:
+    def __init__(
+        self,
+        settings: ConvertSettings,
+        performer_cosine: float,
+        crop_size: int = geometry.CROP_SIZE,
+        look_back: Callable[[Frame, Look], Look | None] | None = None,
+    ) -> None:
         self._settings, self._performer_cosine, self._crop_size = settings, performer_cosine, crop_size
+        self._look_back = look_back
         self._shot_of_performer = -1
+        self._fades: dict[int, Fade] = {}
 
     def __call__(self, watched: Iterator[WatchedFrame]) -> Iterator[DecidedFrame]:
         """Decide a stream of frames."""
         waiting: deque[WatchedFrame] = deque()
         for newest in watched:
+            _spread_doubt(waiting, newest)
+            self._fill_in(waiting, newest)
             waiting.append(newest)
             while len(waiting) > self._settings.lookahead_frames or waiting[0].shot != newest.shot:
                 yield self._decide(waiting.popleft(), waiting)
         while waiting:
             yield self._decide(waiting.popleft(), waiting)
 
+    def _fill_in(self, waiting: deque[WatchedFrame], newest: WatchedFrame) -> None:
+        """Look for the faces of the newest frame in the frames before, as far as they were not found there."""
+        if self._look_back is None:
+            return
+        for look in newest.looks:
+            if look.evidence == "none" or look.track.identity.verdict == "other":
+                continue
+            later = look
+            for place in range(len(waiting) - 1, -1, -1):
+                seen = waiting[place]
+                known = next((other for other in seen.looks if other.track is look.track), None)
+                if seen.shot != newest.shot or (known is not None and known.evidence != "none"):
+                    break
+                others = tuple(other for other in seen.looks if other is not known)
+                earlier = self._look_back(seen.frame, later)
+                if earlier is None or any(_is_same(earlier, other) for other in others):
+                    break
+                waiting[place] = replace(seen, looks=(*others, earlier))
+                later = earlier
+
     def _decide(self, seen: WatchedFrame, future: deque[WatchedFrame]) -> DecidedFrame:
-        best = max((look.track.identity.score for look in seen.looks if _is_performer(look)), default=None)
-        faces = [self._face(seen, look, best) for look in seen.looks]
-        to_come = (look for later in future if later.shot == seen.shot for look in later.looks)
-        if best is not None or any(_is_performer(look) for look in to_come):
+        best = _best(seen)
+        to_come = [later for later in future if later.shot == seen.shot]
+        if best is not None or any(_is_performer(look) for later in to_come for look in later.looks):
             self._shot_of_performer = seen.shot
-        visible = any(_is_performer(look) and look.evidence != "none" for look in seen.looks)
-        if seen.shot == self._shot_of_performer and not visible:
-            # The performer is in this shot and not found now: whatever looks like a face may be theirs.
-            reason = "found only by the detector's lower threshold"
-            faces += [DecidedFace(_LOOSE_TRACK, "veil", reason, head_ellipse(box)) for box in seen.loose_boxes]
+        faces = [
+            self._aligned(seen, look, self._faded(seen, look, self._face(seen, look, best), to_come))
+            for look in seen.looks
+        ]
+        self._fades = {
+            track: fade for track, fade in self._fades.items() if seen.frame.index - fade.index < _FORGET_FRAMES
+        }
         return DecidedFrame(seen.frame, seen.shot, tuple(face for face in faces if face.action != "pass"))
 
     def _face(self, seen: WatchedFrame, look: Look, best: float | None) -> DecidedFace:
         ellipse = head_ellipse(look.box_xyxy)
 
         def veiled(reason: str) -> DecidedFace:
-            return DecidedFace(look.track.number, "veil", reason, ellipse)
+            return DecidedFace(look.track.number, "veil", reason, ellipse, veil_amount=1.0)
 
         verdicts = {look.verdict, look.track.identity.verdict}
         if "performer" not in verdicts:
-            if "other" in verdicts or self._is_nobody(look, best):
+            if "other" in verdicts or self._is_nobody(seen, look, best):
                 return DecidedFace(look.track.number, "pass", "", ellipse)
-            return veiled("identity uncertain")
+            return veiled("identity uncertain" if look.track.strong else LOWER)
+        score = look.track.identity.score
         if "other" in verdicts:
             return veiled("identity uncertain within the track")
         if look.evidence == "none" and any(_is_surely_performer(other) for other in seen.looks):
             return DecidedFace(look.track.number, "pass", "", ellipse)  # found again elsewhere: it only jumped
-        return self._replaced(seen, look) or veiled(self._doubt(look))
+        if best is not None and score is not None and score < best - _CLEARLY_LESS:
+            return veiled("somebody else in the frame is more like the performer")
+        doubt = self._doubt(look)
+        return veiled(doubt) if doubt else DecidedFace(look.track.number, "replace", "", ellipse)
+
+    def _faded(self, seen: WatchedFrame, look: Look, face: DecidedFace, to_come: list[WatchedFrame]) -> DecidedFace:
+        """Let a replaced face pass into the veil before it must be whole, and out of it afterwards."""
+        index, number, frames = seen.frame.index, look.track.number, self._settings.fade_frames
+        if face.action == "veil":
+            self._fades[number] = Fade(index, seen.shot, face.reason)
+        if face.action != "replace" or not frames:
+            return face
+        distance, reason = float(frames + 1), ""
+        fade = self._fades.get(number)
+        if fade is not None and fade.shot == seen.shot:
+            distance, reason = float(index - fade.index), fade.reason
+        for later in to_come:
+            ahead = float(later.frame.index - index)
+            if ahead >= min(distance, frames + 1):
+                break
+            looks = [other for other in later.looks if other.track is look.track]
+            outcome = self._face(later, looks[0], _best(later)) if looks else None
+            if outcome is not None and outcome.action == "veil":
+                distance, reason = ahead, outcome.reason
+                break
+        amount = float(geometry.smoothstep(np.array(1.0 - distance / (frames + 1))))
+        return replace(face, veil_amount=amount, reason=reason) if amount > 0.0 else face
 
     def _doubt(self, look: Look) -> str:
         """Why the performer's face cannot be replaced; empty when it can."""
+        if look.evidence == "hindsight":
+            return "found only by looking back"
         if look.landmarks is None:
             return "face lost" if look.evidence == "none" else "landmarks lost"
         proven = look.cosine is not None and look.cosine >= self._performer_cosine
         if look.evidence != "strong" and not proven:
-            return "found only by the detector's lower threshold"
-        return self._unfit(look.landmarks)
+            return LOWER
+        return "identity uncertain within the track" if look.doubtful else self._unfit(look.track, look.landmarks)
 
-    def _is_nobody(self, look: Look, best: float | None) -> bool:
+    def _is_nobody(self, seen: WatchedFrame, look: Look, best: float | None) -> bool:
         """An unrecognised face that is left alone: the performer is elsewhere in the picture, or nothing shows it."""
-        elsewhere = best is not None and look.track.identity.score < best - _CLEARLY_LESS
-        return elsewhere or (look.evidence == "none" and look.track.identity.looks == 0)
+        identity = look.track.identity
+        if look.evidence == "none" and not identity.looks:
+            return True
+        if best is not None and identity.score is not None and identity.score < best - _CLEARLY_LESS:
+            return True
+        missing = seen.shot == self._shot_of_performer and best is None
+        hardly = not look.track.strong and look.landmarks is None and identity.highest < _HARDLY_A_FACE
+        return hardly and not missing
 
-    def _unfit(self, landmarks: FaceLandmarks) -> str:
+    def _unfit(self, track: Track, landmarks: FaceLandmarks) -> str:
         """Why landmarks cannot carry a replacement; empty when they can."""
+        settings = self._settings
+        veiled = track.number in self._fades  # once veiled, a face must come back inside the limits
         box = box_of(landmarks.points_xy)
-        if box[3] - box[1] < self._settings.smallest_face:
+        if box[3] - box[1] < settings.smallest_face * (_BACK_SIZE if veiled else 1.0):
             return "face too small"
-        yaw, _, _ = geometry.head_pose_degrees(landmarks.points_xy, landmarks.depth)
-        return "face turned away" if abs(yaw) > self._settings.largest_yaw_degrees else ""
+        yaw, pitch, _ = geometry.head_pose_degrees(landmarks.points_xy, landmarks.depth)
+        back = _BACK_DEGREES if veiled else 0.0
+        if abs(yaw) > settings.largest_yaw_degrees - back:
+            return "face turned away"
+        return "face turned up or down" if abs(pitch) > settings.largest_pitch_degrees - back else ""
 
-    def _replaced(self, seen: WatchedFrame, look: Look) -> DecidedFace | None:
+    def _aligned(self, seen: WatchedFrame, look: Look, face: DecidedFace) -> DecidedFace:
+        """A face that is replaced gets its steadied landmarks and its crop."""
         measured = look.landmarks
-        if measured is None or self._doubt(look):
-            return None
+        if face.action != "replace" or measured is None:
+            return face
         history, index = look.track.points, seen.frame.index
         points = history.at(index, min(_EXPRESSION_REACH, self._settings.smoothing_frames))
         matrix = geometry.aligned_from_frame(history.at(index, self._settings.smoothing_frames), self._crop_size)
         landmarks = FaceLandmarks(points, measured.depth, measured.blendshapes, measured.presence)
-        return DecidedFace(look.track.number, "replace", "", head_ellipse(look.box_xyxy), landmarks, matrix)
+        return replace(face, landmarks=landmarks, aligned_from_frame=matrix)
+
+
+def _spread_doubt(waiting: deque[WatchedFrame], newest: WatchedFrame) -> None:
+    """Doubt the frames, too, in which nobody looked before a look that raised doubt."""
+    for doubted in (look.track for look in newest.looks if look.doubtful):
+        for place in range(len(waiting) - 1, -1, -1):
+            look = next((look for look in waiting[place].looks if look.track is doubted), None)
+            if look is None or look.cosine is not None:
+                break
+            looks = (replace(other, doubtful=True) if other is look else other for other in waiting[place].looks)
+            waiting[place] = replace(waiting[place], looks=tuple(looks))
+
+
+def _is_same(look: Look, other: Look) -> bool:
+    return other.evidence != "none" and overlap(look.box_xyxy, other.box_xyxy) > _SAME_PLACE
+
+
+def _best(seen: WatchedFrame) -> float | None:
+    """The score of the face that is most like the performer, if any is the performer."""
+    scores = [look.track.identity.score for look in seen.looks if _is_performer(look) and look.evidence != "none"]
+    return max((score for score in scores if score is not None), default=None)
 
 
 def _is_surely_performer(look: Look) -> bool:

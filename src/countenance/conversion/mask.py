@@ -13,13 +13,13 @@ from countenance.types import Mask
 if TYPE_CHECKING:
     from countenance.types import Float32
 
-__all__ = ["blend_mask", "landmark_mask", "skin_weights"]
+__all__ = ["OPENINGS", "blend_mask", "landmark_mask", "skin_weights"]
 
 _SOFTNESS = 0.022  # standard deviation of the hull's blur, in sides of the crop: the ramp is about twice as wide
 _SUBPIXEL_BITS = 4
 
 # Contours of the lids and lips in MediaPipe's mesh: what is inside opens and closes, so it tells nothing of the light.
-_OPENINGS = (
+OPENINGS = (
     np.array([33, 246, 161, 160, 159, 158, 157, 173, 133, 155, 154, 153, 145, 144, 163, 7], np.intp),
     np.array([263, 466, 388, 387, 386, 385, 384, 398, 362, 382, 381, 380, 374, 373, 390, 249], np.intp),
     np.array([61, 185, 40, 39, 37, 0, 267, 269, 270, 409, 291, 375, 321, 405, 314, 17, 84, 181, 91, 146], np.intp),
@@ -73,5 +73,5 @@ def skin_weights(mask: Mask, points_xy: Float32, size: int) -> Float32:
     weights = np.array(cv2.resize(mask.values, (size, size), interpolation=cv2.INTER_AREA), np.float32)
     weights[weights < 0.5] = 0.0  # the rim mixes in what lies around the face
     points = geometry.apply(geometry.resize_matrix(mask.values.shape[0], size), points_xy)
-    cv2.fillPoly(weights, [np.rint(points[opening]).astype(np.int32) for opening in _OPENINGS], 0.0)
+    cv2.fillPoly(weights, [np.rint(points[opening]).astype(np.int32) for opening in OPENINGS], 0.0)
     return weights

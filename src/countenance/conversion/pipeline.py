@@ -36,11 +36,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
+    from countenance.conversion.patches import TakesPatches
     from countenance.perception.perceive import Perception
     from countenance.progress import Progress
     from countenance.types import Float32, UInt8
 
-__all__ = ["convert"]
+__all__ = ["convert", "marked"]
 
 _WORK_PREFIX = ".countenance-segments-"
 
@@ -56,6 +57,7 @@ def convert(
     perception: Perception | None = None,
     settings: ConvertSettings | None = None,
     store: SegmentStore | None = None,
+    patches: TakesPatches | None = None,
     progress: Progress | None = None,
 ) -> ConvertReport:
     """Replace the performer's face in footage by what the swapper paints.
@@ -75,6 +77,7 @@ def convert(
         settings: the knobs; the defaults when None.
         store: holds the finished segments; the conversion goes on after them. When None they go into a private folder
             beside the output, which is removed in every case.
+        patches: takes what was painted, apart from the footage; what it remembers is kept in ``store``.
         progress: told the number of finished frames.
 
     Raises:
@@ -97,7 +100,7 @@ def convert(
         if store is None:
             work = kept.enter_context(work_folder(out_unmarked.parent, _WORK_PREFIX))
             store = SegmentStore(work, b"not kept", {})
-        job = _Job(footage, out_unmarked, perception, knobs, info, store)
+        job = _Job(footage, out_unmarked, perception, knobs, info, store, patches)
         if not store.complete:
             job.convert(swapper, performer_template, label, watermark, progress)
         return job.finish()
@@ -123,11 +126,12 @@ class _Job:
         settings: ConvertSettings,
         info: VideoInfo,
         store: SegmentStore,
+        patches: TakesPatches | None,
     ) -> None:
         if out.exists() and out.samefile(footage):
             raise OutputError(f"{out} is the footage itself. Choose another name for the render.")
         self.footage, self.out, self.see, self.settings, self.info = footage, out, perception, settings, info
-        self.store, self.began_at = store, store.next_frame
+        self.store, self.began_at, self.patches = store, store.next_frame, patches
         encoder = encoder_for(out, settings.codec, settings.encoder)
         self.encoding = encoding_of(
             encoder, info.width, info.height, info.average_rate, crf=settings.crf, preset=settings.preset
@@ -155,8 +159,8 @@ class _Job:
     ) -> None:
         """Make the segments that are still missing."""
         settings = self.settings
-        segmenter = self.see.segmenter if settings.occlusion else None
-        painter = Painter(swapper, settings, segmenter, self.watch)
+        occlusion = self.see.occlusion if settings.occlusion else None
+        painter = Painter(swapper, settings, occlusion, self.watch, keep_patches=self.patches is not None)
         self._fill(painter)
         line = StageLine(
             [
@@ -219,13 +223,14 @@ class _Job:
 
     def _counted(self) -> dict[str, Any]:
         counts = [self.frames, self.replaced, self.veiled, self.faces, self.shots]
-        return {"counts": counts, "spans": state.dump(self.spans)}
+        apart = {} if self.patches is None else {"patches": self.patches.finish_segment()}
+        return {"counts": counts, "spans": state.dump(self.spans)} | apart
 
     def _perceive(self, frames: Iterator[Frame], template: Float32, crop_size: int) -> Iterator[DecidedFrame]:
         settings = self.settings
         threshold = SAME_PERSON_COSINE if settings.performer_cosine is None else settings.performer_cosine
         tracker = Tracker(self.see, template, settings, self.watch)
-        decider = Decider(settings, threshold, crop_size)
+        decider = Decider(settings, threshold, crop_size, tracker.look_back)
         self._fill(tracker)
         self._fill(decider)
         for decided in decider(tracker(frame) for frame in self._screened(frames, tracker)):
@@ -287,10 +292,15 @@ class _Job:
                     writer.finish(self._memories.pop(painted.frame.index) | self._counted())
                 stage = "marks"
                 with self.watch("marks"):
-                    rgb = _marked(painted.frame.rgb, label, watermark)
+                    rgb = marked(painted.frame.rgb, label, watermark)
                 stage = "encode"
                 frame = painted.frame
                 writer.write(Frame(rgb, frame.index, frame.pts, frame.time_base))
+                if self.patches is not None:
+                    stage = "patches"
+                    with self.watch("patches"):
+                        self.patches.write(frame, painted.shot, painted.patches, painted.veils)
+                    stage = "encode"
                 self.encode_seconds += perf_counter() - began
                 self._count(painted)
                 if progress is not None:
@@ -362,7 +372,7 @@ class _Job:
         )
 
 
-def _marked(rgb: UInt8, label: Callable[[UInt8], UInt8], watermark: Callable[[UInt8], UInt8]) -> UInt8:
+def marked(rgb: UInt8, label: Callable[[UInt8], UInt8], watermark: Callable[[UInt8], UInt8]) -> UInt8:
     """The only way from a painted frame to the encoder."""
     marked = watermark(label(rgb))
     if not isinstance(marked, np.ndarray) or marked.shape != rgb.shape or marked.dtype != np.uint8:

@@ -2,60 +2,103 @@
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from typing import Literal
 
-__all__ = ["Identity", "Verdict"]
+__all__ = ["CLEAR", "Identity", "Verdict", "dismissible_cosine"]
 
 Verdict = Literal["unknown", "performer", "uncertain", "other"]
 
+CLEAR = 11.0
+"""From this clarity on a look counts fully: on the synthetic performers the performer then had 0.54 or more."""
+
+_BLIND = 7.0  # below this clarity everybody is alike: a look says nothing against anybody
 _WINDOW = 8
 _SAMPLES_TO_DISMISS = 3  # one bad look must not let the performer's face through
+_SAMPLES_TO_RETURN = 2  # one good look at somebody who was dismissed is only a doubt
 _SLACK = 0.10  # how far below the threshold a performer's mean may sink before doubt begins
+_DOUBT = 0.07  # how far below it a single clear look may be
+
+
+def dismissible_cosine(clarity: float, other_cosine: float) -> float:
+    """The cosine below which a look speaks against the performer; the less was seen, the lower.
+
+    Blurred, tiny or noisy, the performer is unlike himself too: on the synthetic performers his cosine falls from 0.85
+    to 0.4 at clarity 10 and 0.2 at 8.5, and stays above this line, while strangers are at about 0 there.
+
+    Args:
+        clarity: of the look, see :class:`countenance.perception.identity.Impression`.
+        other_cosine: the limit for a clear look.
+    """
+    if clarity < _BLIND:
+        return -1.0
+    return other_cosine * min((clarity - _BLIND) / (CLEAR - _BLIND), 1.0)
 
 
 class Identity:
     """Collects similarities of one track's faces to the performer's template.
 
     A track becomes the performer at once, by a mean above the threshold. It is dismissed as somebody else only after
-    three looks with a mean below the lower threshold, and a former performer only when every remembered look is below.
-    In between it is uncertain, and uncertain faces are veiled.
+    three looks that on average speak against the performer, and a former performer only when every remembered look
+    does. In between it is uncertain, and uncertain faces are veiled. Looks that are too unclear to speak against
+    anybody are not remembered, unless they show the performer.
 
     Args:
         performer_cosine: mean cosine from which a track is the performer.
-        other_cosine: mean cosine under which it is somebody else.
+        other_cosine: mean cosine under which it is somebody else, when it is clearly seen.
+
+    Attributes:
+        looks: how many there were.
+        highest: the highest cosine of all looks; −1 before the first.
+        doubtful: whether the last look clearly showed somebody else, or a strange sight of the performer.
     """
 
     def __init__(self, performer_cosine: float, other_cosine: float) -> None:
         self._performer, self._other = performer_cosine, min(other_cosine, performer_cosine)
-        self._samples: deque[float] = deque(maxlen=_WINDOW)
-        self._was_performer = False
+        self._samples: deque[tuple[float, float]] = deque(maxlen=_WINDOW)  # cosine, and the limit of its look
+        self._was_performer = self._was_other = False
         self.looks = 0
+        self.highest = -1.0
+        self.doubtful = False
         self.verdict: Verdict = "unknown"
 
     @property
-    def score(self) -> float:
-        """Mean cosine of the remembered looks; −1 before the first."""
-        return sum(self._samples) / len(self._samples) if self._samples else -1.0
+    def score(self) -> float | None:
+        """Mean cosine of the remembered looks; None before the first."""
+        return sum(cosine for cosine, _ in self._samples) / len(self._samples) if self._samples else None
 
-    def add(self, cosine: float) -> Verdict:
+    def add(self, cosine: float, clarity: float = math.inf) -> Verdict:
         """Take one look and give the new verdict."""
-        if self._was_performer and cosine < self._other:
-            # Somebody else may have taken the place: the looks at whoever was here must not vouch for them.
-            self._samples = deque((sample for sample in self._samples if sample < self._other), maxlen=_WINDOW)
-        self._samples.append(cosine)
+        limit = dismissible_cosine(clarity, self._other)
         self.looks += 1
+        self.highest = max(self.highest, cosine)
+        clear = clarity >= CLEAR
+        self.doubtful = clear and cosine < self._performer - _DOUBT
+        if clear or cosine < limit or cosine >= self._performer:
+            self._remember(cosine, limit)
         self.verdict = self._judge()
         self._was_performer |= self.verdict == "performer"
+        self._was_other |= self.verdict == "other"
         return self.verdict
+
+    def _remember(self, cosine: float, limit: float) -> None:
+        # Somebody else may have taken the place: the looks at whoever was here must not speak for or against them.
+        if self._was_performer and cosine < limit:
+            self._samples = deque((kept for kept in self._samples if kept[0] < kept[1]), maxlen=_WINDOW)
+        if self._was_other and cosine >= self._performer:
+            self._samples = deque((kept for kept in self._samples if kept[0] >= self._performer), maxlen=_WINDOW)
+        self._samples.append((cosine, limit))
 
     def _judge(self) -> Verdict:
         score = self.score
+        if score is None:
+            return "uncertain"
         if score >= self._performer:
-            return "performer"
+            returning = self._was_other and not self._was_performer and len(self._samples) < _SAMPLES_TO_RETURN
+            return "uncertain" if returning else "performer"
         if self.verdict == "performer" and score >= self._performer - _SLACK:
             return "performer"
         enough = _WINDOW if self._was_performer else _SAMPLES_TO_DISMISS
-        if len(self._samples) >= enough and score < self._other:
-            return "other"
-        return "uncertain" if self.looks else "unknown"
+        against = sum(cosine - limit for cosine, limit in self._samples) < 0.0
+        return "other" if len(self._samples) >= enough and against else "uncertain"

@@ -30,6 +30,7 @@ _IN_WORDS = {
     "people": "was of other people",
     "program": "was made by another version of the program",
     "state": "cannot be read",
+    "patches": "has lost its patches",
 }
 
 

@@ -91,6 +91,13 @@ class SegmentStore:
         write_bytes(self.folder / _STATE, f"{self._code(text)}\n{text}".encode())
         self.segments, self.memory, self.complete = segments, dict(memory), complete
 
+    def discard(self) -> None:
+        """Forget what is finished, since something that belongs to it is gone; the conversion begins anew."""
+        for name in (_STATE, *(segment.name for segment in self.segments)):
+            with suppress(OSError):
+                (self.folder / name).unlink()
+        self.segments, self.memory, self.complete, self.differs = [], {}, False, ("patches",)
+
     def _take_up(self) -> None:
         found = self._read()
         if found is not None and not self.differs:

@@ -25,6 +25,8 @@ _BOUNDS = {
     "other_cosine": (-1.0, 1.0),
     "smallest_face": (8, 4096),
     "largest_yaw_degrees": (0.0, 90.0),
+    "largest_pitch_degrees": (0.0, 90.0),
+    "fade_frames": (0, 30),
     "hold_seconds": (0.0, 10.0),
     "screen_seconds": (0.04, 2.0),
     "batch_frames": (1, 64),
@@ -41,10 +43,10 @@ class ConvertSettings:
     Picture
         ``blend``: how the face is laid into the footage (docs: the pyramid hides the seam of a face whose colour is a
         little off). ``color_strength``: 0 leaves the swapper's colours, 1 matches them to the footage.
-        ``color_seconds``: time constant of the match's smoothing. ``occlusion``: ask the person segmenter what is in
-        front of the face; off, because it takes hands and microphones for the person and costs as much as the blend
-        itself (bench/blending.py, occl_C: 4.74 % painted on the occluder with it, 4.78 % without). The swapper's mask
-        does that work.
+        ``color_seconds``: time constant of the match's smoothing. ``occlusion``: leave what is in front of the
+        face there (docs/concepts/occlusion.md); without it, that rests on the swapper's mask alone.
+
+        ``texture``: give the face the footage's sharpness, motion blur and grain.
 
     Tracking
         ``smoothing_frames``: frames on either side that the alignment is fitted over; as many before as after, so it
@@ -55,8 +57,9 @@ class ConvertSettings:
         The first is None for the embedder's own ``SAME_PERSON_COSINE``.
 
     Failing closed
-        A performer's face under ``smallest_face`` pixels high or turned more than ``largest_yaw_degrees`` is veiled, as
-        is the place where one was last seen, for ``hold_seconds``.
+        A performer's face under ``smallest_face`` pixels high or turned by more than ``largest_yaw_degrees`` or
+        ``largest_pitch_degrees`` is veiled, as is the place where one was last seen, for ``hold_seconds``. Over
+        ``fade_frames`` the replaced face passes into the veil before it is needed, and out of it afterwards.
 
     Work
         ``screen_seconds``: a frame so often is screened. ``batch_frames``: at most so many frames' faces go to the
@@ -75,7 +78,8 @@ class ConvertSettings:
     blend: BlendMethod = "pyramid"
     color_strength: float = 0.7
     color_seconds: float = 0.4
-    occlusion: bool = False
+    occlusion: bool = True
+    texture: bool = True
     smoothing_frames: int = 3
     lookahead_frames: int = 6
     strong_score: float = 0.6
@@ -85,6 +89,8 @@ class ConvertSettings:
     other_cosine: float = 0.4
     smallest_face: int = 20
     largest_yaw_degrees: float = 70.0
+    largest_pitch_degrees: float = 50.0
+    fade_frames: int = 5
     hold_seconds: float = 0.5
     screen_seconds: float = 0.5
     batch_frames: int = 4
@@ -92,8 +98,8 @@ class ConvertSettings:
     segment_seconds: float = 6.0
     codec: str | None = None
     encoder: str | None = None
-    crf: int = 16
-    preset: str = "medium"
+    crf: int = 15
+    preset: str = "veryfast"
 
     def __post_init__(self) -> None:
         for field in fields(self):

@@ -25,6 +25,8 @@ class ShotDetector:
     def __init__(self) -> None:
         self._last: Float32 | None = None
         self._usual = 0.0
+        self.first = False
+        """Whether the last frame was the first of its shot."""
         self.disturbed = False
         """Whether the last frame differed so much that a track should be recognised anew, cut or not."""
 
@@ -42,10 +44,11 @@ class ShotDetector:
         picture = small.astype(np.float32) / np.float32(255.0)
         last, self._last = self._last, picture
         if last is None:
-            self.disturbed = False
+            self.first, self.disturbed = True, False
             return False
         change = float(np.abs(picture - last).mean())
         cut = change > max(_CUT, _ABOVE_USUAL * self._usual)
         self.disturbed = change > max(_DISTURBED, _ABOVE_USUAL * self._usual)
+        self.first = cut
         self._usual = 0.0 if cut else _MEMORY * self._usual + (1.0 - _MEMORY) * change
         return cut

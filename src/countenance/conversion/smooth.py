@@ -14,8 +14,10 @@ if TYPE_CHECKING:
 
 __all__ = ["PointHistory"]
 
-_TRUSTED = 0.015  # of the face's height: the largest correction that is surely noise
-_REFUSED = 0.04  # a correction so large means that the quadratic does not follow the motion
+# How far one fit may lie from the next wider one, of the face's height: surely noise, and surely motion that the wider
+# one does not follow. Five frames follow any head; more of them are for faces that move slowly (bench/landmarks.py).
+_FIRST = (0.015, 0.04)
+_WIDER = (0.0015, 0.004)
 
 
 class PointHistory:
@@ -49,17 +51,21 @@ class PointHistory:
             KeyError: the frame is not remembered.
         """
         rows = {row: (seconds, points) for row, seconds, points in self._rows}
-        seconds, measured = rows[index]
-        half = 0
+        seconds, steady = rows[index]
+        if index - 1 not in rows or index + 1 not in rows:
+            return steady
+        half = 1  # a quadratic through three points is the points
         while half < reach and index - half - 1 in rows and index + half + 1 in rows:
             half += 1
-        if half < 2:  # a quadratic through three points is the points
-            return measured
-        window = [rows[row] for row in range(index - half, index + half + 1)]
-        times = np.array([when - seconds for when, _ in window])
-        weights = _value_at_zero(times)
-        fitted = np.tensordot(weights, np.stack([points for _, points in window]).astype(np.float64), 1)
-        return _no_further_than_noise(measured, fitted)
+            window = [rows[row] for row in range(index - half, index + half + 1)]
+            times = np.array([when - seconds for when, _ in window])
+            weights = _value_at_zero(times)
+            fitted = np.tensordot(weights, np.stack([points for _, points in window]).astype(np.float64), 1)
+            trust = _trust(steady, fitted, *(_FIRST if half == 2 else _WIDER))
+            steady = (steady + trust * (fitted - steady)).astype(np.float32)
+            if trust < 1.0:
+                break
+        return steady
 
 
 def _value_at_zero(times: Float64) -> Float64:
@@ -68,9 +74,9 @@ def _value_at_zero(times: Float64) -> Float64:
     return np.asarray(np.linalg.pinv(powers)[0], np.float64)
 
 
-def _no_further_than_noise(measured: Float32, fitted: Float64) -> Float32:
-    height = max(float(np.ptp(measured[:468, 1])), 1.0)
+def _trust(steady: Float32, wider: Float64, trusted: float, refused: float) -> float:
+    """How far to believe the next wider fit: 1 where it moves the points no more than noise does, 0 where it lags."""
+    height = max(float(np.ptp(steady[:468, 1])), 1.0)
     rigid = geometry.RIGID_POINTS
-    correction = float(np.sqrt(((fitted - measured)[rigid] ** 2).sum(axis=1).mean())) / height
-    trust = float(np.clip((_REFUSED - correction) / (_REFUSED - _TRUSTED), 0.0, 1.0))
-    return (measured + trust * (fitted - measured)).astype(np.float32)
+    correction = float(np.sqrt(((wider - steady)[rigid] ** 2).sum(axis=1).mean())) / height
+    return float(np.clip((refused - correction) / (refused - trusted), 0.0, 1.0))

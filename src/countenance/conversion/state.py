@@ -15,12 +15,14 @@ from typing import Any
 import numpy as np
 
 from countenance.color import ColorMatch
-from countenance.conversion.decide import Decider
+from countenance.conversion.decide import Decider, Fade
+from countenance.conversion.occlusion import Steadied
 from countenance.conversion.recognise import Identity
 from countenance.conversion.report import Spans, VeiledSpan
 from countenance.conversion.shots import ShotDetector
 from countenance.conversion.smooth import PointHistory
 from countenance.conversion.swap import Painter, Remembered
+from countenance.conversion.texture import Texture, TextureMatcher
 from countenance.conversion.track import Track, Tracker
 from countenance.types import FaceLandmarks
 
@@ -29,16 +31,16 @@ __all__ = ["dump", "fill", "load"]
 _CLASSES = {
     kind.__name__: kind
     for kind in (
-        ColorMatch, Decider, FaceLandmarks, Identity, Painter, PointHistory, Remembered, ShotDetector, Spans, Track,
-        Tracker, VeiledSpan,
+        ColorMatch, Decider, FaceLandmarks, Fade, Identity, Painter, PointHistory, Remembered, ShotDetector,
+        Spans, Steadied, Texture, TextureMatcher, Track, Tracker, VeiledSpan,
     )
 }  # fmt: skip
 
 # What an object works with, in contrast to what it remembers: given to its constructor, each time anew.
 _GIVEN = {
     "Tracker": {"_see", "_template", "_settings", "_watch"},
-    "Decider": {"_settings", "_performer_cosine", "_crop_size"},
-    "Painter": {"_swapper", "_settings", "_segmenter", "_watch", "crop_size"},
+    "Decider": {"_settings", "_performer_cosine", "_crop_size", "_look_back"},
+    "Painter": {"_swapper", "_settings", "_occlusion", "_watch", "_keep_patches", "crop_size"},
 }
 
 

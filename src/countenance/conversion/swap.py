@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
 import cv2
@@ -11,17 +12,21 @@ import numpy as np
 from countenance import color, geometry
 from countenance.conversion.blend import paste
 from countenance.conversion.mask import blend_mask, landmark_mask, skin_weights
+from countenance.conversion.occlusion import Steadied, judged, steadied
+from countenance.conversion.patches import Patch, Veiled, patch_of
 from countenance.conversion.report import Stopwatch
+from countenance.conversion.texture import FaceInFrame, TextureMatcher
 from countenance.conversion.veil import veil
-from countenance.types import AlignedFace, FaceLandmarks, Frame
+from countenance.perception.occlusion import feature_planes
+from countenance.types import AlignedFace, FaceLandmarks, Frame, Mask
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
+    from countenance.conversion.blend import Layer, Region
     from countenance.conversion.decide import DecidedFace, DecidedFrame
     from countenance.conversion.settings import ConvertSettings
-    from countenance.perception.segment import PersonSegmenter
-    from countenance.types import Float32, Float64, Mask, SwappedFace, UInt8
+    from countenance.types import Float32, Float64, SwappedFace, UInt8
 
 __all__ = ["FaceSwapper", "PaintedFrame", "Painter", "Remembered", "align"]
 
@@ -45,13 +50,16 @@ class FaceSwapper(Protocol):
 class PaintedFrame:
     """A frame on its way out; its ``rgb`` is the footage's own array when nothing was changed.
 
-    ``replaced`` counts faces; ``veiled`` holds (track, reason) of each veiled one.
+    ``replaced`` counts faces; ``veiled`` holds (track, reason) of each veiled one. ``patches`` are what was laid over
+    the footage, where the painter was asked for them, and ``veils`` the places of the veiled faces.
     """
 
     frame: Frame
     shot: int
     replaced: int
     veiled: tuple[tuple[int, str], ...]
+    patches: tuple[Patch, ...] = ()
+    veils: tuple[Veiled, ...] = ()
 
 
 def align(rgb: UInt8, landmarks: FaceLandmarks, aligned_from_frame: Float64, size: int) -> AlignedFace:
@@ -97,8 +105,10 @@ class Painter:
     Args:
         swapper: paints faces.
         settings: knobs.
-        segmenter: tells the person from what is in front; None leaves occlusion to the swapper's mask.
+        occlusion: tells the face from what is in front of it (:class:`countenance.perception.occlusion.OcclusionNet`);
+            None leaves that to the swapper's mask.
         watch: takes the time of each step.
+        keep_patches: give what was painted apart from the footage, too.
 
     Attributes:
         crop_size: side in pixels of the aligned faces that the swapper wants.
@@ -108,13 +118,18 @@ class Painter:
         self,
         swapper: FaceSwapper,
         settings: ConvertSettings,
-        segmenter: PersonSegmenter | None = None,
+        occlusion: Callable[[AlignedFace], Mask] | None = None,
         watch: Stopwatch | None = None,
+        *,
+        keep_patches: bool = False,
     ) -> None:
-        self._swapper, self._settings, self._segmenter = swapper, settings, segmenter
+        self._keep_patches = keep_patches
+        self._swapper, self._settings, self._occlusion = swapper, settings, occlusion
         self.crop_size = int(getattr(swapper, "crop_size", geometry.CROP_SIZE))
         self._watch = watch or Stopwatch()
         self._matches: dict[int, Remembered] = {}
+        self._textures = TextureMatcher()
+        self._seen: dict[int, Steadied] = {}
 
     def __call__(self, frames: Sequence[DecidedFrame]) -> list[PaintedFrame]:
         """Paint some consecutive frames.
@@ -150,33 +165,95 @@ class Painter:
         if not decided.faces:
             return PaintedFrame(decided.frame, decided.shot, 0, ())
         rgb = decided.frame.rgb.copy()
-        veils = [(face, face.reason) for face in decided.faces if face.action == "veil"]
+        patches: list[Patch | None] = []
+        veils = [(face, face.reason, 1.0) for face in decided.faces if face.action == "veil"]
+        fading: list[tuple[DecidedFace, str, float]] = []
         to_replace = [face for face in decided.faces if face.action == "replace"]
         for face, crop, painted in zip(to_replace, aligned, swapped, strict=True):
-            if not self._replace(rgb, decided, face, crop, painted):
-                veils.append((face, "face covered"))
+            layers: list[Layer] = []
+            if not self._replace(rgb, decided, face, crop, painted, layers):
+                veils.append((face, "face covered", 1.0))
+            elif face.veil_amount > 0.0:
+                fading.append((face, face.reason, face.veil_amount))
+            place = geometry.invert(crop.aligned_from_frame)
+            patches += [patch_of("face", face.track, layer, place, crop.size) for layer in layers]
+        replaced = len(decided.faces) - len(veils)
+        veils += fading
         with self._watch("veil"):
-            for face, _ in veils:  # after the replacements: a veil is never painted over
-                veil(rgb, face.ellipse)
-        reasons = tuple((face.track, reason) for face, reason in veils)
+            for face, _, amount in veils:  # after the replacements: a veil is never painted over
+                layers = []
+                veil(rgb, face.ellipse, layers if self._keep_patches else None, amount)
+                patches += [patch_of("veil", face.track, layer) for layer in layers]
         frame = Frame(rgb, decided.frame.index, decided.frame.pts, decided.frame.time_base)
-        return PaintedFrame(frame, decided.shot, len(decided.faces) - len(veils), reasons)
+        return PaintedFrame(
+            frame,
+            decided.shot,
+            replaced,
+            tuple((face.track, reason) for face, reason, _ in veils),
+            tuple(patch for patch in patches if patch is not None),
+            tuple(Veiled(face.track, reason, face.ellipse) for face, reason, _ in veils),
+        )
 
     def _replace(
-        self, rgb: UInt8, decided: DecidedFrame, face: DecidedFace, crop: AlignedFace, painted: SwappedFace
+        self,
+        rgb: UInt8,
+        decided: DecidedFrame,
+        face: DecidedFace,
+        crop: AlignedFace,
+        painted: SwappedFace,
+        layers: list[Layer],
     ) -> bool:
         """Lay one painted face into ``rgb``; False when hardly anything of it would be seen."""
         with self._watch("mask"):
             landmark = landmark_mask(crop.landmarks.points_xy, crop.size)
-            occlusion = self._segmenter(crop.rgb) if self._segmenter is not None else None
+            occlusion = None
+            if self._occlusion is not None:
+                occlusion = self._unoccluded(self._occlusion(crop), crop, decided, face.track)
+                if occlusion is None:
+                    return False
             mask = blend_mask(painted.mask, landmark, occlusion)
         if float(mask.values.sum()) < _COVERED * max(float(landmark.values.sum()), 1.0):
             return False
         with self._watch("colour"):
             matched = self._matched(painted.rgb, crop, mask, decided, face.track)
         with self._watch("blend"):
-            paste(rgb, matched, mask, geometry.invert(crop.aligned_from_frame), method=self._settings.blend)
+            place = geometry.invert(crop.aligned_from_frame)
+            kept = layers if self._keep_patches else None
+            finish = (
+                partial(self._textured, decided, face.track, crop.landmarks, place) if self._settings.texture else None
+            )
+            paste(rgb, matched, mask, place, method=self._settings.blend, layers=kept, finish=finish)
         return True
+
+    def _textured(
+        self,
+        decided: DecidedFrame,
+        track: int,
+        landmarks: FaceLandmarks,
+        frame_from_crop: Float64,
+        plate: UInt8,
+        painted: UInt8,
+        alpha: Float32,
+        region: Region,
+    ) -> UInt8:
+        """The painted face in the frame, with the footage's sharpness and grain."""
+        with self._watch("texture"):
+            region_from_crop = frame_from_crop - [[0.0, 0.0, region.x0], [0.0, 0.0, region.y0]]
+            points = geometry.apply(region_from_crop, landmarks.points_xy)
+            seconds = float(decided.frame.pts_seconds)
+            where = FaceInFrame(track, decided.shot, decided.frame.index, seconds, points, region_from_crop)
+            return self._textures(plate, painted, alpha, where)
+
+    def _unoccluded(self, seen: Mask, crop: AlignedFace, decided: DecidedFrame, track: int) -> Mask | None:
+        """Where nothing is in front of the face; None when too much is, or nothing about it is sure."""
+        now = steadied(self._seen.get(track), seen, decided.shot, float(decided.frame.pts_seconds))
+        self._seen[track] = now
+        _forget(self._seen, now.seconds)
+        judgement = judged(now.values, feature_planes(crop.landmarks.points_xy, crop.size))
+        if judgement.hidden:
+            return None
+        values = cv2.resize(judgement.mask.values, (crop.size, crop.size), interpolation=cv2.INTER_LINEAR)
+        return Mask(np.asarray(values, np.float32), "occlusion")
 
     def _matched(self, painted_rgb: UInt8, crop: AlignedFace, mask: Mask, decided: DecidedFrame, track: int) -> UInt8:
         """The painted face in the footage's colours; the match follows the track smoothly."""
@@ -196,9 +273,13 @@ class Painter:
             amount = 1.0 - float(np.exp(-max(seconds - last.seconds, 0.0) / self._settings.color_seconds))
             match = last.match.toward(match, amount)
         self._matches[track] = Remembered(match, decided.shot, seconds)
-        for number in [number for number, kept in self._matches.items() if seconds - kept.seconds > _FORGET_SECONDS]:
-            del self._matches[number]
+        _forget(self._matches, seconds)
         return color.apply_match(painted_rgb, match)
+
+
+def _forget(memory: dict[int, Remembered] | dict[int, Steadied], seconds: float) -> None:
+    for number in [number for number, kept in memory.items() if seconds - kept.seconds > _FORGET_SECONDS]:
+        del memory[number]
 
 
 def _statistics(rgb: UInt8, weights: Float32) -> color.ColorStatistics:

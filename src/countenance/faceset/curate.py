@@ -63,6 +63,8 @@ _LIPS = [61, 291, 13, 14, 0, 17, 37, 267, 84, 314, 78, 308, 82, 312, 87, 317]
 _OUTLINE = [10, 338, 297, 332, 284, 251, 389, 356, 454, 323, 361, 288, 397, 365, 379, 378, 400, 377]
 _OUTLINE += [152, 148, 176, 149, 150, 136, 172, 58, 132, 93, 234, 127, 162, 21, 54, 103, 67, 109]
 _GROUPS = tuple(np.array(group, np.intp) for group in (_EYES, _LIPS, _OUTLINE))
+_COMPARED = np.concatenate(_GROUPS)
+_BOUNDS = np.cumsum([0, *map(len, _GROUPS)])
 
 
 def face_pixels(points_xy: Float32) -> float:
@@ -131,8 +133,8 @@ class Seen:
 
     def __init__(self) -> None:
         self.count = 0
-        self._points = np.zeros((256, sum(map(len, _GROUPS)), 2), np.float32)
-        self._grey = np.zeros((256, 24 * 21), np.int16)
+        self._points = np.zeros((256, len(_COMPARED), 2), np.float32)
+        self._grey = np.zeros((256, 24 * 21), np.uint8)
 
     def add(self, crop: UInt8, points_xy: Float32) -> None:
         """Remember a face: its crop uint8 ``(256, 256, 3)`` and landmarks float32 ``(478, 2)`` in the crop's pixels."""
@@ -144,21 +146,24 @@ class Seen:
 
     def holds_one_like(self, crop: UInt8, points_xy: Float32) -> bool:
         """Whether a face is a near-duplicate of a remembered one (arguments as of :meth:`add`)."""
+        if not self.count:
+            return False
         points, grey = _signature(crop, points_xy)
         patience = 1.0 + self.count / _PLENTY
-        calm = np.abs(self._grey[: self.count] - grey).mean(axis=1) < _CALM_PIXELS * patience
+        # In bytes and vector code: an hour of interview has thousands of faces to compare with.
+        apart = cv2.absdiff(self._grey[: self.count], np.tile(grey, (self.count, 1)))
+        calm = cv2.reduce(apart, 1, cv2.REDUCE_SUM, dtype=cv2.CV_32S)[:, 0] / grey.size < _CALM_PIXELS * patience
         if not calm.any():
             return False
         squares = ((self._points[: self.count][calm] - points) ** 2).sum(axis=2)
-        bounds = np.cumsum([0, *map(len, _GROUPS)])
-        spread = np.max([squares[:, a:b].mean(axis=1) for a, b in pairwise(bounds)], axis=0)
+        spread = np.max([squares[:, a:b].mean(axis=1) for a, b in pairwise(_BOUNDS)], axis=0)
         return bool((np.sqrt(spread) < _CALM_LANDMARKS * patience).any())
 
 
-def _signature(crop: UInt8, points_xy: Float32) -> tuple[Float32, NDArray[np.int16]]:
-    grey = cv2.cvtColor(crop, cv2.COLOR_RGB2GRAY)[40:232, 44:212]  # the face, with little background
-    small = cv2.resize(grey, (21, 24), interpolation=cv2.INTER_AREA).astype(np.int16)
-    return points_xy[np.concatenate(_GROUPS)], small.reshape(-1)
+def _signature(crop: UInt8, points_xy: Float32) -> tuple[Float32, UInt8]:
+    face = np.ascontiguousarray(crop[40:232, 44:212])  # with little background
+    small = cv2.resize(cv2.cvtColor(face, cv2.COLOR_RGB2GRAY), (21, 24), interpolation=cv2.INTER_AREA)
+    return points_xy[_COMPARED], np.asarray(small, np.uint8).reshape(-1)
 
 
 # -- who is who -------------------------------------------------------------------------------------------------------

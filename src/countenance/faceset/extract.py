@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
+from countenance.allocator import keep_freed_memory
 from countenance.errors import ConfigError, FaceSetError, MediaError, NoFaceError, SexualContentError
 from countenance.faceset.crops import CROP_SIZES
 from countenance.faceset.decide import decide
@@ -21,6 +22,7 @@ from countenance.media.probe import probe
 from countenance.media.read import is_photo, list_sources, read_picture
 from countenance.perception.identity import EMBEDDER_ID, SAME_PERSON_COSINE
 from countenance.perception.perceive import Perception
+from countenance.perception.session import NetworkSessions
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -106,7 +108,9 @@ def extract(
         raise ConfigError(f"There are no crops of {crop} pixels. Choose {' or '.join(map(str, CROP_SIZES))}.")
     path = project.faceset_path(person)
     files = list_sources(sources)
-    networks = perception or Perception()
+    # Reading works on several frames and faces at once; threads inside each network too would only wait for each other.
+    networks = perception or Perception(NetworkSessions(threads=1))
+    keep_freed_memory()
     wanted = None if like is None else _embedding_of(like, networks)
     had_folder = path.parent.exists()
     faceset = FaceSet.open(path, create=True, crop_size=crop or CROP_SIZES[0])

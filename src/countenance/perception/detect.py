@@ -84,10 +84,11 @@ def _tensor(rgb: UInt8, scale: float) -> tuple[Float32, Float32]:
     small_height, small_width = max(1, round(height * scale)), max(1, round(width * scale))
     if (small_height, small_width) != (height, width):
         rgb = np.asarray(cv2.resize(rgb, (small_width, small_height), interpolation=cv2.INTER_AREA), np.uint8)
-    padded = np.zeros((-(-small_height // 32) * 32, -(-small_width // 32) * 32, 3), np.float32)
-    padded[:small_height, :small_width] = rgb[:, :, ::-1]
+    tensor = np.zeros((1, 3, -(-small_height // 32) * 32, -(-small_width // 32) * 32), np.float32)
+    for place, channel in zip(tensor[0], reversed(cv2.split(rgb)), strict=True):  # one by one: four times as fast
+        place[:small_height, :small_width] = channel
     factors = np.array([width / small_width, height / small_height], np.float32)
-    return np.ascontiguousarray(padded.transpose(2, 0, 1)[None]), factors
+    return tensor, factors
 
 
 def _decode(outputs: list[Float32], width: int, min_score: float) -> Float32:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -10,11 +10,12 @@ from countenance import geometry
 from countenance.perception.cards import CARDS
 from countenance.perception.pictures import as_rgb, cut
 from countenance.perception.session import SessionProvider, default_sessions
+from countenance.types import Detection
 
 if TYPE_CHECKING:
     from countenance.types import FaceLandmarks, Float32, UInt8
 
-__all__ = ["EMBEDDER_ID", "EMBEDDING_SIZE", "SAME_PERSON_COSINE", "FaceEmbedder", "five_points"]
+__all__ = ["EMBEDDER_ID", "EMBEDDING_SIZE", "SAME_PERSON_COSINE", "FaceEmbedder", "Impression", "five_points"]
 
 EMBEDDING_SIZE = 128
 
@@ -38,6 +39,19 @@ _TEMPLATE = np.array(
 )
 
 
+class Impression(NamedTuple):
+    """An embedding, float32 ``(128,)`` of unit length, and how clearly the network saw the face.
+
+    ``clarity`` is the vector's length before it was normalised. It falls with everything that hides a person (blur,
+    noise, smallness, glare, a turned head), see M. Kim et al., "AdaFace: quality adaptive margin for face
+    recognition", 2022. On the synthetic performers: 12 to 16 for good pictures; from 11 on the performer was always
+    recognised with 0.54 or more; about 10 at 16 pixels' height, 8.5 at 12 pixels, 5 when burnt out.
+    """
+
+    embedding: Float32
+    clarity: float
+
+
 class FaceEmbedder:
     """Turns a face into an identity vector.
 
@@ -59,15 +73,29 @@ class FaceEmbedder:
             ValueError: the picture has another form, or the landmarks are a single point.
             WeightsError: the network cannot be fetched.
         """
+        return self.look(rgb, landmarks).embedding
+
+    def look(self, rgb: UInt8, face: FaceLandmarks | Detection) -> Impression:
+        """The embedding of a face, and how clearly it was seen.
+
+        Args:
+            rgb: uint8 ``(H, W, 3)``.
+            face: its landmarks, or, where there are none, its detection: five points are enough.
+
+        Raises:
+            ValueError: the picture has another form, or the points coincide.
+            WeightsError: the network cannot be fetched.
+        """
         rgb = as_rgb("FaceEmbedder", rgb)
-        crop_from_frame = geometry.umeyama(five_points(landmarks.points_xy), _TEMPLATE)
+        points = face.points_xy if isinstance(face, Detection) else five_points(face.points_xy)
+        crop_from_frame = geometry.umeyama(points, _TEMPLATE)
         crop = cut(rgb, crop_from_frame, _SIDE)
         tensor = np.ascontiguousarray(crop.transpose(2, 0, 1)[None], np.float32)
         vector = self._sessions("face-embedder").run({"data": tensor})[0].reshape(EMBEDDING_SIZE)
         length = float(np.linalg.norm(vector))
         if not np.isfinite(length) or length < 1e-6:
             raise ValueError("FaceEmbedder: the network gave no direction for this crop")
-        return np.asarray(vector / length, np.float32)
+        return Impression(np.asarray(vector / length, np.float32), length)
 
 
 def five_points(points_xy: Float32) -> Float32:

@@ -8,12 +8,16 @@ from typing import TYPE_CHECKING
 from countenance.perception.detect import FaceDetector
 from countenance.perception.identity import FaceEmbedder
 from countenance.perception.landmarks import FaceMesh
+from countenance.perception.occlusion import OcclusionNet
 from countenance.perception.screen import ApparentAge, SexualContentScreen
+from countenance.perception.search import FaceSearch
 from countenance.perception.segment import PersonSegmenter
 from countenance.perception.session import default_sessions
 
 if TYPE_CHECKING:
+    from countenance.perception.identity import Impression
     from countenance.perception.session import SessionProvider
+    from countenance.types import Detection, FaceLandmarks, UInt8
 
 __all__ = ["Perception"]
 
@@ -44,6 +48,20 @@ class Perception:
     def embedder(self) -> FaceEmbedder:
         """Tells who a face is."""
         return FaceEmbedder(self._sessions)
+
+    @cached_property
+    def search(self) -> FaceSearch:
+        """Finds faces that the detector overlooks."""
+        return FaceSearch(self.detector)
+
+    def look(self, rgb: UInt8, face: FaceLandmarks | Detection) -> Impression:
+        """Who a face is and how clearly that was seen, see :meth:`FaceEmbedder.look`."""
+        return self.embedder.look(rgb, face)
+
+    @cached_property
+    def occlusion(self) -> OcclusionNet:
+        """Tells a face from what is in front of it."""
+        return OcclusionNet(self._sessions)
 
     @cached_property
     def segmenter(self) -> PersonSegmenter:

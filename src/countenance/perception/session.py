@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from countenance.errors import WeightsError
 from countenance.perception import prepare, weights
+from countenance.perception.cards import SHIPPED
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -145,9 +146,11 @@ class NetworkSessions:
             return session
 
     def _load(self, card_name: str) -> Session:
-        card = weights.card(card_name)
-        model = weights.read(card_name)
-        runtime = _LiteSession if card.file_name.endswith(".tflite") else _OnnxSession
+        if card_name in SHIPPED:
+            file_name, model = SHIPPED[card_name].file_name, weights.read_shipped(card_name)
+        else:
+            file_name, model = weights.card(card_name).file_name, weights.read(card_name)
+        runtime = _LiteSession if file_name.endswith(".tflite") else _OnnxSession
         try:
             return runtime(_PREPARE.get(card_name, bytes)(model), self._threads)
         except Exception as error:  # three foreign libraries, each with errors of its own and no common root

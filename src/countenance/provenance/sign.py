@@ -5,10 +5,12 @@ The unmarked file never survives: signed or not, it is deleted when :func:`sign_
 
 from __future__ import annotations
 
+import io
 import os
-from contextlib import ExitStack, suppress
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import Protocol
+from typing import Any, BinaryIO, Protocol
 
 import c2pa
 
@@ -18,7 +20,7 @@ from countenance.provenance import credentials
 from countenance.provenance.identity import SigningIdentity
 from countenance.provenance.manifest import FootageCredentials, RenderClaim, footage_ingredient, manifest_definition
 
-__all__ = ["SigningIdentity", "Signs", "footage_credentials", "refuse_shared_sidecar", "sign_file"]
+__all__ = ["SigningIdentity", "Signs", "footage_credentials", "refuse_shared_sidecar", "sign_file", "sign_picture"]
 
 
 class Signs(Protocol):
@@ -34,7 +36,9 @@ class Signs(Protocol):
         ...
 
 
-def sign_file(unsigned: Path, final: Path, *, parent: Path, claim: RenderClaim, identity: Signs) -> None:
+def sign_file(
+    unsigned: Path, final: Path, *, parent: Path, claim: RenderClaim, identity: Signs, title: str = "Footage"
+) -> None:
     """Write ``final``: the render with its Content Credentials, in the file or (MKV, WebM) beside it as ``.c2pa``.
 
     ``final`` appears complete or not at all, and what was written is read back and checked before it takes the name.
@@ -46,6 +50,7 @@ def sign_file(unsigned: Path, final: Path, *, parent: Path, claim: RenderClaim, 
         parent: the footage. Its name and path do not reach the manifest.
         claim: what the render states.
         identity: who signs.
+        title: what the manifest calls the parent.
 
     Raises:
         MarkError: the render could not be signed; there is no output.
@@ -63,13 +68,56 @@ def sign_file(unsigned: Path, final: Path, *, parent: Path, claim: RenderClaim, 
         footage = footage_credentials(parent)
         if credentials.embeds(final):
             with replacing(final) as temporary:
-                _sign(unsigned, temporary, kind, parent, claim, footage, identity)
+                _sign(unsigned, temporary, kind, parent, claim, footage, identity, title)
                 _check(temporary, kind, identity)
         else:
-            _sign_beside(unsigned, final, kind, parent, claim, footage, identity)
+            _sign_beside(unsigned, final, kind, parent, claim, footage, identity, title)
     finally:
         with suppress(OSError):
             unsigned.unlink(missing_ok=True)
+
+
+def sign_picture(
+    unsigned: bytes,
+    name: Path,
+    *,
+    parent_kind: str,
+    footage: FootageCredentials,
+    claim: RenderClaim,
+    identity: Signs,
+) -> tuple[bytes, bytes | None]:
+    """A small picture with its Content Credentials, all in memory: no unmarked file is ever there.
+
+    For many pictures of one footage, whose own credentials are read once and given; they are never disclosed.
+
+    Args:
+        unsigned: a PNG, or an EXR.
+        name: what it will be called; its suffix tells the kind.
+        parent_kind: MIME type of the footage.
+        footage: see :func:`footage_credentials`.
+        claim: what the picture states.
+        identity: who signs.
+
+    Returns:
+        The picture's bytes, and its credentials where they go beside it (EXR).
+
+    Raises:
+        MarkError: it could not be signed, or what was signed does not verify.
+    """
+    kind = credentials.media_type(name)
+    if kind is None:
+        raise MarkError(f"{name.name}: files of this kind cannot carry marks. Name it .png or .exr.")
+    embedded = credentials.embeds(name)
+    ingredient = footage_ingredient(parent_kind)
+    target = io.BytesIO()
+    manifest = _signed(
+        io.BytesIO(unsigned), target, kind, manifest_definition(claim, kind, footage), ingredient, identity, embedded
+    )
+    signed, beside = (target.getvalue(), None) if embedded else (unsigned, manifest)
+    with _read_back():
+        store = credentials.read_store_of(io.BytesIO(signed), kind, beside, identity.authority_pem)
+    _require_trusted(store)
+    return signed, beside
 
 
 def footage_credentials(parent: Path) -> FootageCredentials:
@@ -99,13 +147,14 @@ def _sign_beside(
     claim: RenderClaim,
     footage: FootageCredentials,
     identity: Signs,
+    title: str,
 ) -> None:
     sidecar = credentials.sidecar_path(final)
     refuse_shared_sidecar(final)
     # The sidecar takes its name first: were the power to fail between the two, there would be credentials without a
     # video, never a video without credentials.
     with replacing(final) as temporary, replacing(sidecar) as temporary_sidecar:
-        manifest = _sign(unsigned, temporary, kind, parent, claim, footage, identity)
+        manifest = _sign(unsigned, temporary, kind, parent, claim, footage, identity, title)
         temporary_sidecar.write_bytes(manifest)
         credentials.sidecar_path(temporary).write_bytes(manifest)
         try:
@@ -138,42 +187,70 @@ def _sign(
     claim: RenderClaim,
     footage: FootageCredentials,
     identity: Signs,
+    title: str,
 ) -> bytes:
     definition = manifest_definition(claim, kind, footage)
     parent_kind = credentials.media_type(parent) or "application/octet-stream"
-    ingredient = footage_ingredient(parent_kind)
+    ingredient = footage_ingredient(parent_kind) | {"title": title}
     disclosed = claim.disclose_footage and footage in ("intact", "broken") and credentials.embeds(parent)
-    if not disclosed:
+    with ExitStack() as stack:
+        source = stack.enter_context(unsigned.open("rb"))
+        target = stack.enter_context(destination.open("w+b"))
+        shown = stack.enter_context(parent.open("rb")) if disclosed else None
+        embedded = credentials.embeds(destination)
+        manifest = _signed(source, target, kind, definition, ingredient, identity, embedded, shown)
+        target.flush()
+        os.fsync(target.fileno())
+    return manifest
+
+
+def _signed(
+    source: BinaryIO,
+    target: BinaryIO,
+    kind: str,
+    definition: dict[str, Any],
+    ingredient: dict[str, Any],
+    identity: Signs,
+    embedded: bool,
+    disclosed: BinaryIO | None = None,
+) -> bytes:
+    """Sign ``source`` into ``target``; ``disclosed`` is a parent whose own credentials come along."""
+    if disclosed is None:
         definition["ingredients"] = [ingredient]
     try:
         with ExitStack() as stack:
             settings = stack.enter_context(credentials.context(identity.authority_pem))
             builder = stack.enter_context(c2pa.Builder(definition, context=settings))
             builder.set_intent(c2pa.C2paBuilderIntent.EDIT)
-            if disclosed:
-                builder.add_ingredient(ingredient, parent_kind, stack.enter_context(parent.open("rb")))
-            if not credentials.embeds(destination):
+            if disclosed is not None:
+                builder.add_ingredient(ingredient, ingredient["format"], disclosed)
+            if not embedded:
                 builder.set_no_embed()
             signer = stack.enter_context(identity.signer())
-            source = stack.enter_context(unsigned.open("rb"))
-            target = stack.enter_context(destination.open("w+b"))
-            manifest = builder.sign(signer, kind, source, target)
-            target.flush()
-            os.fsync(target.fileno())
+            return bytes(builder.sign(signer, kind, source, target))
     except c2pa.C2paError as error:
         raise MarkError(
             f"The render could not be signed ({error}), so there is no output. Check the disk's space and the signing "
             "identity, and run the same command again."
         ) from error
-    return bytes(manifest)
 
 
 def _check(written: Path, kind: str, identity: Signs) -> None:
     """Read back what is on the disk: a file is given out only when its credentials hold."""
-    try:
+    with _read_back():
         store = credentials.read_store(written, identity.authority_pem, kind=kind)
+    _require_trusted(store)
+
+
+@contextmanager
+def _read_back() -> Iterator[None]:
+    try:
+        yield
     except c2pa.C2paError as error:
         raise MarkError(f"The signed render cannot be read back ({error}), so there is no output.") from error
+
+
+def _require_trusted(store: dict[str, Any] | None) -> None:
     if store is None or store.get("validation_state") != "Trusted":
         codes = sorted(credentials.failure_codes((store or {}).get("validation_results")))
         raise MarkError(

@@ -143,13 +143,15 @@ def find_watermark(frames: Iterable[UInt8]) -> WatermarkFinding:
 def frames_to_search(path: Path) -> Iterator[UInt8]:
     """The frames of a video, or the one of a photo, in which verification looks: the first 400.
 
+    Of a picture with transparent parts only the box of what is seen is searched: a patch is marked by itself.
+
     Raises:
         MediaError: the file cannot be decoded.
     """
-    from countenance.media.read import is_photo, read_frames, read_picture
+    from countenance.media.read import is_photo, read_frames, read_seen
 
     if is_photo(path):
-        yield read_picture(path).rgb
+        yield read_seen(path)
         return
     for frame in islice(read_frames(path), _FRAMES_SEARCHED):
         yield frame.rgb

@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from countenance.training.batches import driver_of
-from countenance.training.losses import TERMS, LossTerms, detail_band, guided_loss, ssim_map
+from countenance.training.losses import TERMS, LossTerms, guided_loss, ssim_map
 from countenance.training.model import low_pass
 
 if TYPE_CHECKING:
@@ -91,7 +91,7 @@ def guided_step(
     return guided_loss(output, batch.target, batch.weight, batch.mask, terms=terms)
 
 
-def finish(output: GuidedOutput, reference: Tensor) -> Tensor:
+def finish(output: GuidedOutput, reference: Tensor, averaged: Tensor) -> Tensor:
     """The finished face: the base enlarged, with the reference's finest detail carried over.
 
     The detail band is too fine for the base to hold. A learned gate on it was tried: L1 closes it (0.28 after one
@@ -101,14 +101,17 @@ def finish(output: GuidedOutput, reference: Tensor) -> Tensor:
     Args:
         output: of the decoder, side S.
         reference: float ``(B, 3, 2S, 2S)`` or ``(B, 3, S, S)``.
+        averaged: the same at side S.
 
     Returns:
         float, of the reference's shape, in [0, 1].
     """
     if reference.shape == output.base.shape:
         return output.base.clamp(0.0, 1.0)
-    base = functional.interpolate(output.base, scale_factor=2.0, mode="bilinear", align_corners=False)
-    return (base + detail_band(reference)).clamp(0.0, 1.0)
+    # The base enlarged and the detail band added is this, with one enlargement instead of two.
+    change = (output.base - averaged).contiguous(memory_format=torch.channels_last)
+    larger = functional.interpolate(change, scale_factor=2.0, mode="bilinear", align_corners=False)
+    return (reference + larger).clamp(0.0, 1.0)
 
 
 @torch.no_grad()

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import cv2
 import numpy as np
@@ -33,6 +33,7 @@ __all__ = [
     "frontalise",
     "outline",
     "rasterise",
+    "sampled",
     "vertex_areas",
 ]
 
@@ -46,6 +47,7 @@ _IRIS_SHIFT = 0.3  # 0.3 9.2°, 0.45 7.9°, 0.7 6.8°. And how far a source's ir
 _FLAT = 1.3  # eyes are wider than high
 _BESIDE = 0.15  # how far beside its triangle a pixel may lie, as a barycentric coordinate
 _SLIVER = 1.0  # grid cells: twice the area under which a triangle is left to its neighbours
+_ALL = slice(None)
 
 
 EYE_RIGHT = (33, 7, 163, 144, 145, 153, 154, 155, 133, 173, 157, 158, 159, 160, 161, 246)
@@ -106,82 +108,133 @@ def _with_ring(points_xy: Float32) -> Float64:
     return np.concatenate([mesh, centre + _RING * (border - centre)])
 
 
+class _Bend(NamedTuple):
+    """Around one iris of a wanted face: where a sampling map may be bent, and how much of the bend counts there.
+
+    ``rows`` and ``columns`` of the grid; ``share`` float64 ``(rows, columns)``, 1 on the iris; ``cell`` the grid cell
+    nearest to the iris, ``(row, column)``; ``beyond_xy`` how far the iris lies from that cell's centre, in crop pixels.
+    """
+
+    rows: slice
+    columns: slice
+    share: Float64
+    cell: tuple[int, int]
+    beyond_xy: Float64
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class RasterMesh:
     """A face's mesh drawn into a crop: for each pixel its triangle, and where in it the pixel lies.
 
-    ``triangle`` int32 ``(G, G)``, −1 outside the ring; ``weights`` float32 ``(G, G, 3)``, barycentric, their sum 1;
-    ``inside`` float32 ``(G, G)``, 1 within the face's outline; ``size`` is the side of the crop that the landmarks
-    are measured in, G the side of the grid; ``points_xy`` float32 ``(478, 2)`` the landmarks.
+    ``triangle`` int32 ``(G, G)``, −1 outside the ring; ``corners`` ``(3, G, G)``, the numbers of its points (468.. are
+    the ring's); ``weights`` float32 ``(3, G, G, 2)``, theirs, of sum 1, each twice; ``inside`` float32 ``(G, G)``, 1 in
+    the face's outline; ``size`` is the side of the crop that the landmarks are measured in, G the side of the grid;
+    ``points_xy`` float32 ``(478, 2)`` the landmarks; ``bends`` what to do around each iris.
     """
 
     triangle: NDArray[np.int32]
+    corners: NDArray[np.intp]
     weights: Float32
     inside: Float32
     size: int
     points_xy: Float32
+    bends: tuple[_Bend | None, ...]
 
-    def sampling_map(self, source_xy: Float32) -> Float32:
-        """Where in a source crop (of side ``size``) each grid pixel comes from: float32 ``(G, G, 2)``."""
-        corners = _with_ring(source_xy).astype(np.float32)[_topology()][self.triangle]  # (G, G, 3, 2)
-        result = np.einsum("ghk,ghkc->ghc", self.weights, corners)
-        outside = self.triangle < 0
-        if outside.any():
-            rows, columns = np.nonzero(outside)
-            centres = _centres(self.triangle.shape[0], self.size)
-            result[rows, columns] = np.stack([centres[columns], centres[rows]], axis=1)
+    def sampling_map(self, source_xy: Float32, rows: slice = _ALL) -> Float32:
+        """Where in a source crop (of side ``size``) each grid pixel comes from: float32 ``(G, G, 2)``.
+
+        Args:
+            source_xy: float32 ``(478, 2)`` in pixels of the source.
+            rows: of the grid, whole ones from a start to a stop; the result has only these.
+        """
+        points = _with_ring(source_xy).astype(np.float32)  # (468 + 36, 2), both numbers of a point fetched as one
+        weights = self.weights[:, rows]
+        corners = np.take(points.view(np.float64)[:, 0], self.corners[:, rows]).view(np.float32).reshape(weights.shape)
+        corners *= weights
+        result = corners[0] + corners[1]
+        result += corners[2]
+        outside = self.triangle[rows] < 0
+        centres = _centres(self.triangle.shape[0], self.size)
+        np.copyto(result[..., 0], centres[None, :], where=outside)
+        np.copyto(result[..., 1], centres[rows, None], where=outside)
         return np.asarray(result, np.float32)
 
-    def warp(self, source_rgb: UInt8, source_xy: Float32) -> UInt8:
+    def warp(self, source_rgb: UInt8, source_xy: Float32, rows: slice = _ALL) -> UInt8:
         """``source_rgb`` ``(S, S, 3)`` of this mesh's crop size, moved from ``source_xy`` to this mesh's geometry.
 
         The irises are brought to their places, too: the mesh ends at the lids, and an eye in the right shape that
         looks elsewhere is the first thing that a viewer sees.
-        """
-        mapping = self.sampling_map(source_xy)
-        for eye in _EYES:
-            self._bring_iris(mapping, source_xy, eye)
-        if mapping.shape[0] != self.size:
-            mapping = np.asarray(cv2.resize(mapping, (self.size, self.size)), np.float32)
-        x, y = np.ascontiguousarray(mapping[..., 0]), np.ascontiguousarray(mapping[..., 1])
-        moved = cv2.remap(source_rgb, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101)
-        return np.asarray(moved, np.uint8)
 
-    def _bring_iris(self, mapping: Float32, source_xy: Float32, eye: tuple[int, int, int, int, int]) -> None:
-        """Bend a sampling map around one iris, fading out within the eye; in place."""
+        Args:
+            source_rgb: uint8 ``(S, S, 3)`` or ``(S, S, 4)``.
+            source_xy: float32 ``(478, 2)`` in its pixels.
+            rows: of the grid, whole ones from a start to a stop; the result has only these, enlarged to pixels.
+        """
+        grid = self.triangle.shape[0]
+        each = self.size // grid
+        first, last, _ = rows.indices(grid)
+        around = slice(max(first - 1, 0), min(last + 1, grid)) if each > 1 else rows  # what enlarging looks at
+        mapping = self.sampling_map(source_xy, around)
+        first_mapped = around.indices(grid)[0]
+        for eye, bend in zip(_EYES, self.bends, strict=True):
+            if bend is not None:
+                self._bring_iris(mapping, first_mapped, source_xy, eye, bend)
+        if grid != self.size:
+            mapping = np.asarray(cv2.resize(mapping, (self.size, len(mapping) * self.size // grid)), np.float32)
+            mapping = mapping[(first - first_mapped) * each :][: (last - first) * self.size // grid]
+        return sampled(source_rgb, mapping)
+
+    def _bring_iris(
+        self, mapping: Float32, first: int, source_xy: Float32, eye: tuple[int, int, int, int, int], bend: _Bend
+    ) -> None:
+        """Bend a sampling map around one iris, fading out within the eye; in place. Its first row is ``first``."""
         outer, inner, upper, lower, iris = eye
-        grid = mapping.shape[0]
-        scale = grid / self.size
-        centre = (self.points_xy[iris] + 0.5) * scale - 0.5
-        reach = _IRIS_REACH * float(np.linalg.norm(self.points_xy[outer] - self.points_xy[inner])) * scale
-        low = np.maximum(np.floor(centre - reach), 0).astype(int)
-        high = np.minimum(np.ceil(centre + reach) + 1, grid).astype(int)
+        row, column = bend.cell[0] - first, bend.cell[1]
         width = float(np.linalg.norm(source_xy[outer] - source_xy[inner]))
-        if (high <= low).any() or not ((centre >= 0) & (centre <= grid - 1)).all() or width < 1e-3:
+        if not 0 <= row < len(mapping) or width < 1e-3:
             return
-        column, row = np.rint(centre).astype(int)
-        there = mapping[row, column] + (centre - [column, row]) / scale  # what the mesh alone would put there
-        offset = source_xy[iris] - there
+        offset = source_xy[iris] - (mapping[row, column] + bend.beyond_xy)  # from where the mesh alone would look
         length = max(float(np.linalg.norm(offset)), 1e-6)
         opening = float(np.linalg.norm(source_xy[upper] - source_xy[lower])) / width
         offset *= min(1.0, _IRIS_SHIFT * width / length) * float(smoothstep(np.array((opening - 0.05) / 0.1)))
-        x = np.arange(low[0], high[0]) - centre[0]
-        y = _FLAT * (np.arange(low[1], high[1]) - centre[1])
-        bump = smoothstep(1.0 - np.hypot(x[None, :], y[:, None]) / reach)
-        mapping[low[1] : high[1], low[0] : high[0]] += (bump[..., None] * offset).astype(np.float32)
+        start, stop = max(bend.rows.start - first, 0), min(bend.rows.stop - first, len(mapping))
+        share = bend.share[start - bend.rows.start + first : stop - bend.rows.start + first, :, None]
+        mapping[start:stop, bend.columns] += (share * offset).astype(np.float32)
 
-    def interpolate(self, vertex_values: Float32, every: int = 1) -> Float32:
+    def interpolate(self, vertex_values: Float32, every: int = 1, rows: slice = _ALL) -> Float32:
         """A value per landmark ``(468,)`` spread over the grid, float32 ``(G, G)``; 0 outside the ring.
 
         Args:
             vertex_values: float32 ``(468,)`` or longer.
             every: takes each so-manieth cell each way only; enough for what is smooth.
+            rows: of the grid, whole ones from a start to a stop; the result has only these.
         """
         values = np.concatenate([vertex_values[:468], vertex_values[outline()]]).astype(np.float32)
-        triangle = self.triangle[::every, ::every]
-        result = np.einsum("ghk,ghk->gh", self.weights[::every, ::every], values[_topology()][triangle])
-        result[triangle < 0] = 0.0
+        cells = slice(rows.start, rows.stop, every), slice(None, None, every)
+        corners = np.take(values, self.corners[:, *cells])
+        corners *= self.weights[:, *cells, 0]
+        result = corners[0] + corners[1]
+        result += corners[2]
+        result[self.triangle[cells] < 0] = 0.0
         return np.asarray(result, np.float32)
+
+
+def sampled(picture: UInt8, mapping: Float32) -> UInt8:
+    """The places of a picture that a map names, uint8 ``(H, W, C)``; it is mirrored at its border.
+
+    Args:
+        picture: uint8 ``(S, S, 3)`` or ``(S, S, 4)``.
+        mapping: float32 ``(H, W, 2)`` in its pixels.
+    """
+    if picture.shape[2] == 4:
+        return np.asarray(_remapped(picture, mapping), np.uint8)
+    # OpenCV takes twice as long for three channels as for four.
+    return np.asarray(cv2.cvtColor(_remapped(cv2.cvtColor(picture, cv2.COLOR_RGB2RGBA), mapping), cv2.COLOR_RGBA2RGB))
+
+
+def _remapped(rgba: Any, mapping: Float32) -> Any:
+    # The stubs ask for a second map, which a map of pairs has no use for.
+    return cv2.remap(rgba, mapping, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101)  # type: ignore[call-overload]
 
 
 def vertex_areas(points_xy: Float32) -> Float32:
@@ -189,10 +242,7 @@ def vertex_areas(points_xy: Float32) -> Float32:
     triangles = canonical_face().triangles.astype(np.intp)
     a, b, c = (points_xy[triangles[:, corner]] for corner in range(3))
     doubled = (c[:, 0] - a[:, 0]) * (b[:, 1] - a[:, 1]) - (c[:, 1] - a[:, 1]) * (b[:, 0] - a[:, 0])
-    spread = np.zeros(468)
-    for corner in range(3):
-        np.add.at(spread, triangles[:, corner], 0.5 * doubled)
-    return spread.astype(np.float32)
+    return np.bincount(triangles.T.ravel(), np.tile(0.5 * doubled, 3), 468).astype(np.float32)
 
 
 def _centres(grid: int, size: int) -> Float32:
@@ -211,35 +261,61 @@ def rasterise(points_xy: Float32, depth: Float32, size: int, grid: int) -> Raste
     """
     topology = _topology()
     corners = _with_ring(points_xy)[topology]  # (M, 3, 2)
-    homogeneous = np.concatenate([corners, np.ones((*corners.shape[:2], 1))], axis=2)  # (M, 3, 3), rows are corners
-    area = np.linalg.det(homogeneous)
+    following, last = np.roll(corners, -1, axis=1), np.roll(corners, -2, axis=1)
+    edge = last - following  # opposite each corner
+    area = edge[:, 0, 0] * edge[:, 1, 1] - edge[:, 0, 1] * edge[:, 1, 0]  # twice a triangle's
     flat = np.abs(area) < _SLIVER * (size / grid) ** 2
-    homogeneous[flat] = np.eye(3)  # not drawn; its matrix only has to be finite
-    barycentric = np.linalg.inv(homogeneous).transpose(0, 2, 1)  # (M, corner, (x, y, 1))
+    constant = following[..., 0] * last[..., 1] - last[..., 0] * following[..., 1]
+    # Cramer's rule for each corner's share of a point: (M, corner, (x, y, 1)). What is flat is not drawn.
+    barycentric = np.stack([-edge[..., 1], edge[..., 0], constant], axis=2) / np.where(flat, 1.0, area)[:, None, None]
     strip = 2 * len(outline())
     distance = np.full(len(topology), np.inf)
     distance[strip:] = depth[topology[strip:]].mean(1)
     order = np.argsort(-distance, kind="stable")
+    order = order[~flat[order]]
     scaled = (corners + 0.5) * (grid / size) - 0.5
     fixed = np.round(scaled * (1 << _SUBPIXEL_BITS)).astype(np.int32)
     canvas = np.full((grid, grid), -1, np.int32)
-    for number in order:
-        if not flat[number]:
-            cv2.fillConvexPoly(canvas, fixed[number], int(number), lineType=cv2.LINE_8, shift=_SUBPIXEL_BITS)
+    for number, triangle in zip(order.tolist(), fixed[order], strict=True):
+        cv2.fillConvexPoly(canvas, triangle, number, lineType=cv2.LINE_8, shift=_SUBPIXEL_BITS)
     inside = (canvas >= strip).astype(np.float32)
-    return RasterMesh(canvas, _weights(canvas, barycentric, _centres(grid, size)), inside, size, points_xy)
+    weights = _weights(canvas, barycentric, _centres(grid, size))
+    bends = tuple(_bend(points_xy, eye, size, grid) for eye in _EYES)
+    numbers = np.take(np.ascontiguousarray(topology.T), canvas, axis=1, mode="wrap")
+    return RasterMesh(canvas, numbers, weights, inside, size, points_xy, bends)
+
+
+def _bend(points_xy: Float32, eye: tuple[int, int, int, int, int], size: int, grid: int) -> _Bend | None:
+    """What to do around one iris of a face; None when it lies outside the grid."""
+    outer, inner, _, _, iris = eye
+    scale = grid / size
+    centre = (points_xy[iris] + 0.5) * scale - 0.5
+    reach = _IRIS_REACH * float(np.linalg.norm(points_xy[outer] - points_xy[inner])) * scale
+    low = np.maximum(np.floor(centre - reach), 0).astype(int)
+    high = np.minimum(np.ceil(centre + reach) + 1, grid).astype(int)
+    if (high <= low).any() or not ((centre >= 0) & (centre <= grid - 1)).all():
+        return None
+    column, row = np.rint(centre).astype(int).tolist()
+    x = np.arange(low[0], high[0]) - centre[0]
+    y = _FLAT * (np.arange(low[1], high[1]) - centre[1])
+    share = np.asarray(smoothstep(1.0 - np.hypot(x[None, :], y[:, None]) / reach), np.float64)
+    beyond = (centre - [column, row]) / scale
+    return _Bend(slice(low[1], high[1]), slice(low[0], high[0]), share, (row, column), beyond)
 
 
 def _weights(canvas: NDArray[np.int32], barycentric: Float64, centres: Float32) -> Float32:
-    """Barycentric coordinates of each pixel in its triangle, float32 ``(G, G, 3)``.
+    """Barycentric coordinates of each pixel in its triangle, each twice, float32 ``(3, G, G, 2)``.
 
     Drawing covers pixels up to one beside a triangle. Beside one that is seen nearly edge-on, that is many times its
     height, and would fetch a colour from far away, a dark speck beside the nose. So the coordinates are bounded.
     """
-    solve = barycentric.astype(np.float32)[canvas]  # (G, G, corner, (x, y, 1))
-    weights = solve[..., 0] * centres[None, :, None] + solve[..., 1] * centres[:, None, None] + solve[..., 2]
-    weights = np.clip(weights, -_BESIDE, 1.0 + _BESIDE)
-    return np.asarray(weights / weights.sum(2, keepdims=True), np.float32)
+    solve = np.take(barycentric.astype(np.float32).transpose(1, 2, 0), canvas, axis=2, mode="wrap")
+    weights = solve[:, 0] * centres[None, None, :]
+    weights += solve[:, 1] * centres[None, :, None]
+    weights += solve[:, 2]
+    np.clip(weights, -_BESIDE, 1.0 + _BESIDE, out=weights)
+    weights /= weights.sum(0)
+    return np.repeat(weights[..., None], 2, axis=3)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

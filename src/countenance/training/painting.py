@@ -48,6 +48,11 @@ def _pictures(batch: Tensor) -> UInt8:
     return np.ascontiguousarray(scaled.permute(0, 2, 3, 1).cpu().numpy())
 
 
+def _total(picture: cv2.typing.MatLike, weights: cv2.typing.MatLike) -> Float64:
+    """The sum of a picture ``(S, S, 3)`` under weights of the same shape: float64 ``(3,)``."""
+    return np.array(cv2.sumElems(cv2.multiply(picture, weights, dtype=cv2.CV_32F))[:3])
+
+
 def _soft_box(size: int, feather: float) -> Float32:
     """1 in the middle of a square, falling smoothly to 0 at its border: float32 ``(size, size)``."""
     edge = np.minimum(np.arange(size) + 0.5, size - 0.5 - np.arange(size))
@@ -170,9 +175,10 @@ class GuidedPainter:
         shading = shading_of(face.rgb, landmarks.points_xy, self._performer.texture)
         lit = neutral * light_gain(shading, wanted.canonical)
         # The two means are of other lights and skins: one factor a channel brings the whole face to the footage's tone.
-        inside = cv2.resize(wanted.raster.inside, (side, side), interpolation=cv2.INTER_LINEAR)[..., None]
-        lit *= (moved * inside).sum((0, 1)) / np.maximum((lit * inside).sum((0, 1)), 1.0)
-        reference = np.clip(np.round(lit), 0, 255).astype(np.uint8)
+        inside = cv2.resize(wanted.raster.inside, (side, side), interpolation=cv2.INTER_LINEAR)
+        inside = cv2.merge([inside] * 3)
+        lit *= (_total(moved, inside) / np.maximum(_total(lit, inside), 1.0)).astype(np.float32)
+        reference = np.asarray(cv2.convertScaleAbs(lit), np.uint8)
         outlined = cv2.resize(wanted.raster.inside, (base, base), interpolation=cv2.INTER_LINEAR)
         return reference, moved, (outlined * 255.0).astype(np.uint8), geometry
 
@@ -197,7 +203,7 @@ class GuidedPainter:
         """The lender's face for each of them, in order, of the crops' side."""
         reference = _averaged(drawn.reference, drawn.face.shape[-1])
         output = model(drawn.driver, reference, drawn.light, drawn.face, PEOPLE[0])
-        finished = _pictures(finish(output, drawn.reference))
+        finished = _pictures(finish(output, drawn.reference, reference))
         masks = torch.sigmoid(output.mask_logits[:, 0]).cpu().numpy()
         results = []
         for rgb, mask in zip(finished, masks, strict=True):

@@ -20,6 +20,8 @@ from countenance.training.shading import canonical_xy, features, laid_over
 from countenance.training.skin import own_skin
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
     from countenance.memory import Rows
@@ -53,6 +55,7 @@ _POSE_DEGREES = 6.0  # a turn of this much costs as much as one centimetre of ex
 _EYES_GAIN, _MOUTH_GAIN = 1.2, 0.45  # centimetres of a lid weigh more than centimetres of a jaw
 _OUTLINE_CM = 3.0  # over which the lender's shape gives way to the performer's outline
 _FIT_SHARE = 0.92  # of _inner_share: points at least 2.5 cm inside the outline
+_EVERY = 2  # cells of a grid: how well a crop shows each place changes slowly
 _MOUTH_BELOW_CM, _EYES_ABOVE_CM = -2.6, -0.8  # of the canonical mesh: between them the regions cross-fade
 
 
@@ -129,23 +132,42 @@ class Wanted(NamedTuple):
     """A geometry to paint a face at.
 
     ``raster`` its mesh, drawn once; ``canonical`` float32 ``(S, S, 2)``, see
-    :func:`countenance.training.shading.canonical_xy`; ``eyes_share`` float32 ``(S, S, 1)``, where its eye region is;
-    ``areas`` float32 ``(468,)``, at least 1, see :func:`countenance.training.mesh.vertex_areas`.
+    :func:`countenance.training.shading.canonical_xy`; ``eyes_share`` float32 ``(S, S)``, where its eye region is;
+    ``eyes_rows`` the rows of the mesh's grid where crops that match the eyes can be seen; ``areas`` ``(468,)``, at
+    least 1, see :func:`countenance.training.mesh.vertex_areas`.
     """
 
     raster: RasterMesh
     canonical: Float32
     eyes_share: Float32
+    eyes_rows: slice
     areas: Float32
+
+    @property
+    def eyes_part(self) -> slice:
+        """The same rows in pixels."""
+        size, grid = len(self.canonical), len(self.raster.triangle)
+        return slice(self.eyes_rows.start * size // grid, self.eyes_rows.stop * size // grid)
 
 
 def want(geometry: Geometry, size: int, grid: int) -> Wanted:
     """Draw a wanted geometry for crops of side ``size``, on a grid of side ``grid`` (see :func:`rasterise`)."""
     raster = rasterise(*geometry, size=size, grid=grid)
-    share = cv2.resize(raster.interpolate(region_weight()), (size, size), interpolation=cv2.INTER_LINEAR)
-    eyes_share = np.clip(share, 0.0, 1.0).astype(np.float32)[..., None]
+    coarse = raster.interpolate(region_weight())
+    share = cv2.resize(coarse, (size, size), interpolation=cv2.INTER_LINEAR)
+    eyes_share = np.clip(share, 0.0, 1.0).astype(np.float32)
     areas = np.maximum(vertex_areas(geometry.points_xy), np.float32(1.0))
-    return Wanted(raster, canonical_xy(raster), eyes_share, areas)
+    return Wanted(raster, canonical_xy(raster), eyes_share, _rows_with(coarse > 0.0, size), areas)
+
+
+def _rows_with(where: NDArray[np.bool_], size: int) -> slice:
+    """The rows of a grid in which something is, and two more on either side: enlarging looks at its neighbours."""
+    grid = len(where)
+    rows = np.flatnonzero(where.any(axis=1))
+    if not len(rows) or size % grid or grid % _EVERY:
+        return slice(0, grid)
+    start, stop = max(int(rows[0]) - _EVERY, 0), min(int(rows[-1]) + 1 + _EVERY, grid)
+    return slice(start - start % _EVERY, stop + stop % _EVERY)
 
 
 def soft_neighbours(distances: Float32, count: int) -> tuple[NDArray[np.intp], Float32]:
@@ -176,6 +198,19 @@ def _distances(described: Float32, one: Float32) -> Float32:
         rows = slice(start, start + _AT_ONCE)
         result[rows] = np.linalg.norm(described[rows] - one, axis=1)
     return result
+
+
+def _blended(skin: Float32, crops: Sequence[tuple[Float32, float]]) -> Float32:
+    """The mean of crops over each other and a skin, float32 ``(R, S, 4)`` of which the last channel is 1.
+
+    Args:
+        skin: float32 ``(R, S, 4)``: a picture times how much it counts, and that, above 0.
+        crops: the same of each crop, with its weight.
+    """
+    total = skin.copy()
+    for crop, weight in crops:
+        cv2.scaleAdd(crop, weight, total, dst=total)
+    return np.asarray(cv2.divide(total, cv2.merge([cv2.extractChannel(total, 3)] * 4)), np.float32)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -228,30 +263,45 @@ class Gallery:
             by_eyes: float32 ``(N,)`` distances, inf where a face may not be used.
             by_mouth: the same for the mouth.
             count: crops a region.
-            warped: crops that were warped to this geometry before, by number; new ones are added to it.
+            warped: crops that were warped whole to this geometry before, by number; new ones are added to it.
         """
         warped = {} if warped is None else warped
         # What all crops agree on, as much of it as of the nearest ones, and alone where none of them shows the face.
         # Eyes and lips move, so there the nearest ones count.
-        agreed = 1.0 - (1.0 - _AGREED_FEATURES) * laid_over(features(), wanted.canonical)[..., None]
-        skin = np.dstack([laid_over(self.skin, wanted.canonical) * agreed, agreed])
-        halves = []
-        for distances in (by_eyes, by_mouth):
-            total = skin.copy()
-            for number, weight in zip(*soft_neighbours(distances, count), strict=True):
-                key = int(number)
-                if key not in warped:
-                    warped[key] = self._warped(wanted, key)
-                cv2.scaleAdd(warped[key], float(weight), total, dst=total)
-            halves.append(total[..., :3] / total[..., 3:])
-        blended = halves[1] + wanted.eyes_share * (halves[0] - halves[1])
-        return np.asarray(np.clip(np.round(blended), 0, 255), np.uint8)
+        agreed = 1.0 - (1.0 - _AGREED_FEATURES) * laid_over(features(), wanted.canonical)
+        own = cv2.cvtColor(laid_over(self.skin, wanted.canonical), cv2.COLOR_RGB2RGBA)  # the fourth channel is 1
+        skin = np.asarray(cv2.multiply(own, cv2.merge([agreed] * 4)), np.float32)
+        nearest = []
+        for number, weight in zip(*soft_neighbours(by_mouth, count), strict=True):
+            key = int(number)
+            if key not in warped:
+                warped[key] = self._warped(wanted, key, slice(None))
+            nearest.append((warped[key], float(weight)))
+        painted = _blended(skin, nearest)
+        rows, upper = wanted.eyes_rows, wanted.eyes_part
+        nearest = []
+        for number, weight in zip(*soft_neighbours(by_eyes, count), strict=True):
+            whole = warped.get(int(number))
+            crop = self._warped(wanted, int(number), rows) if whole is None else whole[upper]
+            nearest.append((crop, float(weight)))
+        part, share = painted[upper], wanted.eyes_share[upper]
+        part += cv2.multiply(cv2.merge([share] * 4), cv2.subtract(_blended(skin[upper], nearest), part))
+        return np.asarray(cv2.cvtColor(cv2.convertScaleAbs(painted), cv2.COLOR_RGBA2RGB), np.uint8)
 
-    def _warped(self, wanted: Wanted, number: int) -> Float32:
-        """A crop at a wanted geometry, times how well each pixel is seen in it, and that: float32 ``(S, S, 4)``."""
-        picture = wanted.raster.warp(self.rgba[number], self.points_xy[number])
+    def _warped(self, wanted: Wanted, number: int, rows: slice) -> Float32:
+        """A crop at some rows of a wanted geometry, times how well each pixel is seen in it, and that.
+
+        Args:
+            wanted: the geometry, for crops of side S.
+            number: of the crop.
+            rows: R rows of the mesh's grid of side G.
+
+        Returns:
+            float32 ``(S * R / G, S, 4)``.
+        """
+        picture = wanted.raster.warp(self.rgba[number], self.points_xy[number], rows)
         facing = smoothstep((self.areas[number] / wanted.areas - _EDGE_ON) / (_FACING - _EDGE_ON))
-        seen = np.clip(wanted.raster.interpolate(np.asarray(facing, np.float32), every=2), 0.0, 1.0)
+        seen = np.clip(wanted.raster.interpolate(np.asarray(facing, np.float32), _EVERY, rows), 0.0, 1.0)
         share = np.asarray(cv2.resize(seen, picture.shape[1::-1], interpolation=cv2.INTER_LINEAR), np.float32)
         share *= picture[..., 3] * np.float32(1.0 / 255.0)
         picture[..., 3] = 1

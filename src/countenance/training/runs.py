@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from countenance.training.allocator import keep_freed_memory
+from countenance.allocator import keep_freed_memory
 from countenance.training.batches import CLASSIC_WINDOW, classic_pairs, iteration_generator
 from countenance.training.checkpoint import load_weights
 from countenance.training.guided import guided_batch, guided_step, held_out_score

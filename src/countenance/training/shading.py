@@ -27,6 +27,7 @@ from countenance.training.mesh import (
     RasterMesh,
     filled,
     rasterise,
+    sampled,
 )
 
 if TYPE_CHECKING:
@@ -108,10 +109,9 @@ def texture_of(rgb: UInt8, points_xy: Float32) -> Float32:
     """
     size = rgb.shape[0]
     mapping = front(size, GRID)[0].sampling_map(points_xy)
-    smooth = cv2.GaussianBlur(rgb, (0, 0), max(0.5 * size / GRID, 0.3))  # the grid is coarser than the crop
-    x, y = np.ascontiguousarray(mapping[..., 0]), np.ascontiguousarray(mapping[..., 1])
-    moved = cv2.remap(smooth, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101)
-    return np.asarray(_log_light()[moved], np.float32)
+    # The grid is coarser than the crop.
+    smooth = np.asarray(cv2.GaussianBlur(rgb, (0, 0), max(0.5 * size / GRID, 0.3)), np.uint8)
+    return np.asarray(cv2.LUT(sampled(smooth, mapping), _log_light()), np.float32)
 
 
 @lru_cache(maxsize=1)
@@ -198,8 +198,8 @@ def laid_over(texture: Float32, canonical: Float32) -> Float32:
         canonical: :func:`canonical_xy` of the face.
     """
     cells = np.asarray((canonical + 0.5) * (texture.shape[0] / canonical.shape[0]) - 0.5, np.float32)
-    x, y = np.ascontiguousarray(cells[..., 0]), np.ascontiguousarray(cells[..., 1])
-    return np.asarray(cv2.remap(texture, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE), np.float32)
+    how = {"interpolation": cv2.INTER_LINEAR, "borderMode": cv2.BORDER_REPLICATE}
+    return np.asarray(cv2.remap(texture, cells, None, **how), np.float32)  # type: ignore[call-overload]  # see sampled
 
 
 def light_gain(shading: Float32, canonical: Float32) -> Float32:
@@ -228,8 +228,10 @@ def neutral_crop(rgb: UInt8, points_xy: Float32, depth: Float32, mean: Float32) 
     raster = rasterise(points_xy, depth, size, size // 4)
     canonical = canonical_xy(raster)
     shading, clear = light_and_clear(rgb, points_xy, mean)
-    lit = rgb * light_gain(-shading, canonical) * np.float32(NEUTRAL_SCALE)
-    return np.clip(np.round(np.dstack([lit, 255.0 * laid_over(clear, canonical)])), 0, 255).astype(np.uint8)
+    lit = np.asarray(cv2.multiply(rgb, light_gain(-shading, canonical), dtype=cv2.CV_32F), np.float32)
+    lit *= np.float32(NEUTRAL_SCALE)
+    sure = cv2.convertScaleAbs(255.0 * laid_over(clear, canonical))
+    return np.asarray(cv2.merge([*cv2.split(cv2.convertScaleAbs(lit)), sure]), np.uint8)
 
 
 def neutral_crops(faces: PersonFaces, mean: Float32, keep_bytes: int = _KEPT_BYTES) -> MadeRows:

@@ -4,7 +4,7 @@ import sys
 import pytest
 import torch
 
-from countenance.training.allocator import keep_freed_memory
+from countenance.allocator import keep_freed_memory
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only glibc's allocator can be told")

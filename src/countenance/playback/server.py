@@ -1,0 +1,206 @@
+"""Shows a preview in a page of this machine, to nobody but the person who was told its address.
+
+It listens on the loopback address only, at a port that the system chooses, under a path of 256 random bits. Other
+programs of this machine can reach the port, so everything else is answered with an empty 404; other web pages in the
+same browser cannot read it (no CORS, ``Sec-Fetch-Site``), nor by a name of theirs that points here (``Host``).
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+import threading
+from contextlib import suppress
+from dataclasses import asdict
+from functools import lru_cache
+from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from importlib.resources import files
+from typing import TYPE_CHECKING, Any, cast
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from countenance.playback.channel import Channel, Shown
+
+__all__ = ["MOST_CONNECTIONS", "PreviewServer"]
+
+MOST_CONNECTIONS = 8
+"""At once; a browser takes three."""
+
+_LOOPBACK = "127.0.0.1"
+_BOUNDARY = "countenance-frame"
+_PATIENCE_SECONDS = 10.0  # for a client that neither sends nor takes anything
+_POLL_SECONDS = 0.5
+_HEADERS = {
+    "Cache-Control": "no-store",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Connection": "close",
+}
+
+
+class PreviewServer:
+    """Serves one channel from threads of its own; use as a context manager.
+
+    Args:
+        channel: gives pictures and what is told beside them.
+    """
+
+    def __init__(self, channel: Channel) -> None:
+        self._server = _Server(channel)
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.1,), name="preview", daemon=True)
+
+    @property
+    def address(self) -> str:
+        """URL of the page; who knows it can watch."""
+        return f"http://{_LOOPBACK}:{self._server.server_port}{self._server.home}"
+
+    def __enter__(self) -> PreviewServer:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join(_PATIENCE_SECONDS)
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    block_on_close = False
+    allow_reuse_address = False
+    request_queue_size = MOST_CONNECTIONS
+
+    def __init__(self, channel: Channel) -> None:
+        super().__init__((_LOOPBACK, 0), _Answer)
+        self.channel = channel
+        self.home = f"/{secrets.token_urlsafe(32)}/"
+        self.hosts = {f"{name}:{self.server_port}" for name in (_LOOPBACK, "localhost")}
+        self._free = threading.BoundedSemaphore(MOST_CONNECTIONS)
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        """Answer in a thread of its own, or hang up when there are too many."""
+        if not self._free.acquire(blocking=False):
+            self.shutdown_request(request)
+            return
+        super().process_request(request, client_address)
+
+    def process_request_thread(self, request: Any, client_address: Any) -> None:
+        """Answer, and let the next one in."""
+        try:
+            super().process_request_thread(request, client_address)
+        finally:
+            self._free.release()
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A client that hangs up in the middle is no news."""
+
+
+class _Answer(BaseHTTPRequestHandler):
+    """Answers one request; everything that is not asked for exactly right gets an empty answer."""
+
+    timeout = _PATIENCE_SECONDS
+    server_version, sys_version = "countenance", ""
+
+    def do_GET(self) -> None:
+        """The page, the stream, the status, or the picture of the moment."""
+        refusal = self._refusal()
+        if refusal is not None:
+            self.send_error(refusal)
+            return
+        name = self.path.removeprefix(self._preview.home)
+        answers: dict[str, Callable[[], None]] = {
+            "": self._page,
+            "stream": self._stream,
+            "status": self._status,
+            "still": self._still,
+        }
+        answers[name]()
+
+    def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:  # noqa: ARG002
+        """An answer without a word: what a stranger asked for is not repeated to them."""
+        code = HTTPStatus.METHOD_NOT_ALLOWED if code == HTTPStatus.NOT_IMPLEMENTED else code
+        self.send_response(code)
+        self._end({"Allow": "GET", "Content-Length": "0"})
+        self.close_connection = True
+
+    def log_message(self, format: str, *args: Any) -> None:
+        """Nothing: the path is a secret."""
+
+    @property
+    def _preview(self) -> _Server:
+        return cast("_Server", self.server)
+
+    def _refusal(self) -> HTTPStatus | None:
+        hosts = self.headers.get_all("Host", [])
+        if len(hosts) != 1 or hosts[0].lower() not in self._preview.hosts:
+            return HTTPStatus.FORBIDDEN  # a name that somebody else's DNS lets point here
+        if self.headers.get("Origin", f"http://{hosts[0]}") != f"http://{hosts[0]}":
+            return HTTPStatus.FORBIDDEN
+        if self.headers.get("Sec-Fetch-Site", "none") not in ("none", "same-origin"):
+            return HTTPStatus.FORBIDDEN
+        home = self._preview.home
+        known = [f"{home}{name}" for name in ("", "stream", "status", "still")]
+        found = [secrets.compare_digest(self.path.encode("latin-1", "replace"), path.encode()) for path in known]
+        return None if any(found) else HTTPStatus.NOT_FOUND
+
+    def _end(self, headers: dict[str, str]) -> None:
+        for name, value in (_HEADERS | headers).items():
+            self.send_header(name, value)
+        self.end_headers()
+
+    def _give(self, body: bytes, headers: dict[str, str]) -> None:
+        self.send_response(HTTPStatus.OK)
+        self._end({"Content-Length": str(len(body))} | headers)
+        self.wfile.write(body)
+
+    def _page(self) -> None:
+        nonce = secrets.token_urlsafe(16)
+        policy = (
+            f"default-src 'none'; img-src 'self' data:; connect-src 'self'; style-src 'nonce-{nonce}'; "
+            f"script-src 'nonce-{nonce}'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+        )
+        body = _template().format(nonce=nonce).encode()
+        self._give(body, {"Content-Type": "text/html; charset=utf-8", "Content-Security-Policy": policy})
+
+    def _status(self) -> None:
+        body = json.dumps(asdict(self._preview.channel.told())).encode()
+        self._give(body, {"Content-Type": "application/json"})
+
+    def _still(self) -> None:
+        shown = self._preview.channel.newest()
+        if shown is None:
+            self.send_error(HTTPStatus.NOT_FOUND)
+            return
+        code = self._preview.channel.status().timecode.replace(":", "-")
+        name = f'attachment; filename="preview-{code}.jpg"'
+        self._give(shown.jpeg, {"Content-Type": "image/jpeg", "Content-Disposition": name})
+
+    def _stream(self) -> None:
+        channel = self._preview.channel
+        self.send_response(HTTPStatus.OK)
+        self._end({"Content-Type": f"multipart/x-mixed-replace; boundary={_BOUNDARY}"})
+        self.wfile.write(f"--{_BOUNDARY}\r\n".encode())
+        channel.watched.set()
+        number = 0
+        with suppress(OSError):  # the page was closed, or takes nothing any more
+            while not channel.status().ended:
+                shown = channel.newer_than(number, _POLL_SECONDS)
+                if shown is not None:
+                    number = shown.number
+                    self._send(shown)
+
+    def _send(self, shown: Shown) -> None:
+        """A part, and the boundary after it at once: browsers show a part when they see where it ends."""
+        head = f"Content-Type: image/jpeg\r\nContent-Length: {len(shown.jpeg)}\r\n\r\n"
+        self.wfile.write(head.encode() + shown.jpeg + f"\r\n--{_BOUNDARY}\r\n".encode())
+
+
+@lru_cache(maxsize=1)
+def _template() -> str:
+    return (files("countenance") / "data" / "preview.html").read_text(encoding="utf-8")

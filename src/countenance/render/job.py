@@ -1,0 +1,305 @@
+"""The steps of one render, each of which is right only after the ones before it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import secrets
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from countenance import __version__
+from countenance.conversion.resume import FootageFacts, user_key
+from countenance.digest import file_sha256
+from countenance.errors import CheckpointError, ConsentError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from countenance.consent.gate import Permit
+    from countenance.conversion.report import ConvertReport
+    from countenance.conversion.segments import SegmentStore
+    from countenance.conversion.settings import ConvertSettings
+    from countenance.faceset.records import FaceArrays
+    from countenance.perception.perceive import Perception
+    from countenance.progress import Progress
+    from countenance.project import Project
+    from countenance.provenance.manifest import RenderClaim
+    from countenance.provenance.sign import Signs
+    from countenance.render.flow import LoadsSwapper
+    from countenance.render.outputs import Extras, PatchesReport
+    from countenance.render.patches import PatchFolder
+    from countenance.training.checkpoint import CheckpointFacts
+    from countenance.training.swapper import FaceSwapper
+    from countenance.types import Float32, UInt8
+
+__all__ = ["SCREENS", "Job", "own_identity", "performer_template"]
+
+SCREENS = ("sexual-content", "apparent-age")
+"""The screens that every render passes, as its manifest names them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What every step of one render needs to know."""
+
+    project: Project
+    footage: Path
+    output: Path
+    lender: str
+    performer: str
+    preset: str
+    device: str
+    settings: ConvertSettings
+    extras: Extras
+    label_shown: bool
+
+    def lender_faces(self, perception: Perception) -> FaceArrays:
+        """The lender's faces, read once, checked and screened: gate and model get these very ones."""
+        from countenance.training.presets import preset as preset_named
+        from countenance.training.train import load_faces, scratch_of, screen_faces
+
+        size = preset_named(self.preset).crop_size
+        faces = load_faces(self.project, self.lender, size, scratch=scratch_of(self.project))
+        screen_faces(self.lender, faces, perception)
+        return faces
+
+    def permit(self, faces: FaceArrays, perception: Perception) -> Permit:
+        """Ask the gate, with embeddings made anew from the pixels of the lender that the model shows.
+
+        A patch has no room for a label, so it is for lenders only who allow to leave it out.
+        """
+        from countenance.consent.gate import require_consent
+        from countenance.faceset.use import reembed
+
+        embeddings = reembed(faces, perception.embedder)
+        permit = require_consent(self.project, self.lender, self.performer, act="swap", embeddings=embeddings)
+        if permit.label_required and not self.label_shown:
+            raise ConsentError(f"The consent record {permit.record_id} requires the visible label. Render with it.")
+        if permit.label_required and self.extras.patches is not None:
+            raise ConsentError(
+                f"The consent record {permit.record_id} requires the visible label, which patches cannot carry. Render "
+                "without --patches, or ask the lender for a record that allows it (consent request --allow-no-label)."
+            )
+        return permit
+
+    def model(self, permit: Permit, faces: FaceArrays, load: LoadsSwapper | None) -> FaceSwapper:
+        """The trained model, if it was trained under the record that is in force."""
+        if load is None:
+            from countenance.training.swapper import load_swapper
+
+            load = load_swapper
+        swapper = load(
+            self.project, self.lender, self.performer, preset=self.preset, device=self.device, lender_faces=faces
+        )
+        if swapper.facts.record_sha256 != permit.record_sha256:
+            raise CheckpointError(
+                f"The {self.preset} model of {self.lender!r} for {self.performer!r} was trained under another consent "
+                f"record ({swapper.facts.record_id}) than the one in force ({permit.record_id}). Delete "
+                f"{self.project.model_dir(self.lender, self.performer, self.preset)} and train again."
+            )
+        return swapper
+
+    def store(
+        self,
+        folder: Path,
+        permit: Permit,
+        faces: FaceArrays,
+        template: Float32,
+        facts: CheckpointFacts,
+    ) -> tuple[SegmentStore, FootageFacts]:
+        """The finished segments of an interrupted run of this very job, or none; and the facts of the footage."""
+        import av
+
+        from countenance.conversion.segments import SegmentStore
+        from countenance.project import user_data_dir
+
+        footage = FootageFacts.of(self.footage)
+        made_from = {
+            "footage": footage.sha256,
+            "settings": json.dumps(
+                [asdict(self.settings), self.label_shown, self.device, self.output.suffix.lower(), self._apart()]
+            ),
+            "people": json.dumps([self.lender, self.performer]),
+            "model": json.dumps([facts.tensors_sha256, facts.seed, _digest(faces.embeddings), _digest(template)]),
+            "record": permit.record_sha256,
+            "program": json.dumps([__version__, av.__version__]),
+        }
+        store = SegmentStore(folder, user_key(user_data_dir()), made_from, secrets.token_bytes(5))
+        return store, footage
+
+    def _apart(self) -> str:
+        return "" if self.extras.patches is None else self.extras.patch_format
+
+    def patch_folder(
+        self, folder: Path, store: SegmentStore, permit: Permit, footage: FootageFacts, identity: Signs
+    ) -> PatchFolder:
+        """The folder that takes the patches, with those of the finished segments; without them all begins anew."""
+        from countenance.media.probe import probe
+        from countenance.provenance.credentials import media_type
+        from countenance.provenance.sign import footage_credentials
+        from countenance.render.patches import PatchFolder, PatchSigner
+
+        watermark = derived_id(store.watermark, "patches")
+        signer = PatchSigner(
+            self.claim(permit, watermark, None),
+            identity,
+            media_type(self.footage) or "application/octet-stream",
+            footage_credentials(self.footage),
+        )
+        made = PatchFolder(folder / "patches", self.extras.patch_format, probe(self.footage), footage.sha256, signer)
+        if not made.take_up(store.memory.get("patches")):
+            store.discard()
+            made.take_up(None)
+        return made
+
+    def convert(
+        self,
+        unsigned: Path,
+        store: SegmentStore,
+        swapper: FaceSwapper,
+        template: Float32,
+        perception: Perception,
+        patches: PatchFolder | None,
+        progress: Progress | None,
+    ) -> ConvertReport:
+        """Write the render with label and watermark, still without its credentials."""
+        from countenance.conversion.pipeline import convert
+        from countenance.media.probe import probe
+        from countenance.provenance.label import draw_label
+        from countenance.provenance.watermark import Watermarker
+
+        info = probe(self.footage)
+        return convert(
+            self.footage,
+            unsigned,
+            swapper=swapper,
+            performer_template=template,
+            label=draw_label if self.label_shown else _as_it_is,
+            watermark=Watermarker(store.watermark, (info.height, info.width)),
+            perception=perception,
+            settings=self.settings,
+            store=store,
+            patches=patches,
+            progress=progress,
+        )
+
+    def claim(
+        self, permit: Permit, watermark: bytes, label: str | None, *, disclose_parent: bool = False
+    ) -> RenderClaim:
+        """What an output of this job states."""
+        from countenance.provenance.manifest import RenderClaim
+
+        return RenderClaim(
+            record_id=permit.record_id,
+            record_sha256=permit.record_sha256,
+            purpose=permit.purpose,
+            made_at=datetime.now(UTC),
+            preset=self.preset,
+            label_text=label,
+            watermark_id=watermark,
+            synthetic=permit.synthetic,
+            screens=SCREENS,
+            disclose_footage=disclose_parent,
+        )
+
+    def sign(self, unsigned: Path, signed: Path, permit: Permit, watermark: bytes, identity: Signs) -> None:
+        """Give the render its credentials, still in the private folder."""
+        from countenance.provenance.label import LABEL_TEXT
+        from countenance.provenance.sign import sign_file
+
+        claim = self.claim(permit, watermark, LABEL_TEXT if self.label_shown else None)
+        sign_file(unsigned, signed, parent=self.footage, claim=claim, identity=identity)
+
+    def review(
+        self, folder: Path, render: Path, report: ConvertReport, permit: Permit, watermark: bytes, identity: Signs
+    ) -> Path | None:
+        """The signed clip of the veiled spans, still in the private folder; None when nothing was veiled.
+
+        It is cut from the signed render, so that is its parent, as C2PA means the word: the asset that it was made from
+        by editing. The render's own credentials come along (nothing in them is to be hidden), and its parent is the
+        footage.
+        """
+        from countenance.provenance.label import LABEL_TEXT
+        from countenance.provenance.sign import sign_file
+        from countenance.render.review import write_review
+
+        if not report.veiled_spans:
+            return None
+        own = derived_id(watermark, "review")
+        unsigned, signed = folder / "review.mp4", folder / "review-signed.mp4"
+        write_review(render, unsigned, report.veiled_spans, watermark=own, label=not self.label_shown)
+        claim = self.claim(permit, own, LABEL_TEXT, disclose_parent=True)
+        sign_file(unsigned, signed, parent=render, claim=claim, identity=identity, title="Render")
+        return signed
+
+    def log(
+        self,
+        signed: Path,
+        review: Path | None,
+        patches: PatchesReport | None,
+        permit: Permit,
+        watermark: bytes,
+        facts: CheckpointFacts,
+        footage_sha256: str,
+    ) -> str:
+        """Append a row for each output to the ledger, all or none, before any appears. Returns the render's SHA-256."""
+        from countenance.consent.ledger import Ledger
+
+        digest = file_sha256(signed)
+        common = {
+            "lender": permit.lender,
+            "performer": permit.performer,
+            "purpose": permit.purpose,
+            "record_id": permit.record_id,
+            "record_sha256": permit.record_sha256,
+            "footage_sha256": footage_sha256,
+            "preset": self.preset,
+            "iteration": facts.iteration,
+        }
+        rows = []
+        if patches is not None:
+            apart = {"patches": patches.files, "patches_sha256": patches.sha256}
+            rows.append(common | apart | {"watermark": patches.watermark})
+        if review is not None:
+            own = derived_id(watermark, "review").hex()
+            rows.append(common | {"review": True, "render_sha256": file_sha256(review), "watermark": own})
+        rows.append(common | {"render_sha256": digest, "watermark": watermark.hex()})
+        with Ledger(self.project.ledger_path).exclusive() as book:
+            for row in rows:
+                book.append("render", row)
+        return digest
+
+
+def derived_id(watermark: bytes, what: str) -> bytes:
+    """The watermark's id of what is made beside a render: always the same one, so that finished parts keep theirs."""
+    return hashlib.sha256(what.encode() + b" of " + watermark).digest()[: len(watermark)]
+
+
+def performer_template(project: Project, performer: str) -> Float32:
+    """Who the performer is: the normalised mean of their face set's embeddings, float32 ``(128,)``."""
+    from countenance.faceset.store import FaceSet
+    from countenance.faceset.use import require_enough
+    from countenance.training.scores import template_of
+
+    with FaceSet.open(project.faceset_path(project.require_person(performer))) as faceset:
+        faceset.verify()
+        require_enough(faceset)
+        return template_of(faceset.vectors("kept").embeddings)
+
+
+def own_identity() -> Signs:
+    """This installation's identity, which signs what it makes."""
+    from countenance.project import user_data_dir
+    from countenance.provenance.identity import SigningIdentity
+
+    return SigningIdentity.load_or_create(user_data_dir())
+
+
+def _as_it_is(rgb: UInt8) -> UInt8:
+    return rgb
+
+
+def _digest(array: Float32) -> str:
+    return hashlib.sha256(array.tobytes()).hexdigest()
