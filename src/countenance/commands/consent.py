@@ -14,8 +14,6 @@ from countenance.commands.terminal import (
     InOrder,
     answer,
     json_option,
-    lender_option,
-    progress_bar,
     project_option,
 )
 from countenance.errors import ConsentError, InputError

@@ -160,10 +160,13 @@ def thumb_change(before: Seen, after: Seen) -> float:
 
 def mouth_moves(seen: Sequence[Seen], start: float, end: float) -> bool:
     """Whether the mouth opens and closes several times between two moments, as it does in speech."""
-    gap = np.array([one.mouth for one in seen if start <= one.seconds <= end])
-    if len(gap) < _SPEECH_TURNS or float(np.ptp(gap)) < _SPEECH_RANGE:
+    gap = np.array([one.mouth for one in seen if start < one.seconds < end])
+    if len(gap) < _SPEECH_TURNS:
         return False
-    middle = (float(gap.max()) + float(gap.min())) / 2.0
+    low, high = np.percentile(gap, [5, 95])  # the edges belong to what comes before and after
+    if high - low < _SPEECH_RANGE:
+        return False
+    middle = (low + high) / 2.0
     wide = gap[np.abs(gap - middle) > _SPEECH_RANGE / 4.0] > middle
     return int((wide[1:] != wide[:-1]).sum()) >= _SPEECH_TURNS
 
