@@ -190,7 +190,7 @@ def test_a_camera_that_stops_leaves_no_film(world: World, tmp_path: Path) -> Non
     with pytest.raises(MediaError, match="no pictures"):
         film(challenge_in(world), tmp_path / "film.mkv", camera, lambda _: None, now=lambda: float(next(moments)))
     assert camera.released
-    assert not list(tmp_path.glob("*film*"))
+    assert not list(tmp_path.glob("*.mkv*"))
 
 
 def seen_of(looks: list[Look]) -> list[Seen]:

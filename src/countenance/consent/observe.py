@@ -33,8 +33,8 @@ _SECOND_FACE = 0.25  # of the first one's height; smaller ones are pictures on a
 _SECOND_FACE_FRAMES = 2
 
 # Between frames of one shot the synthetic performers reach 0.024 and 0.007, and at cuts between their shots at least
-# 0.10 in both. A head that is thrown round moves by some two of its sizes a second.
-_STEP, _STEP_A_SECOND = 0.09, 2.25
+# 0.10 in both. A head that is thrown round moves by one and a half of its sizes a second.
+_STEP, _STEP_A_SECOND = 0.09, 1.75
 _CHANGE = 0.05
 
 
