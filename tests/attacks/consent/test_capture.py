@@ -33,7 +33,7 @@ def shaken_photo() -> list[Look]:
     """A photograph that is moved, brought nearer and leant to all sides; it shows what the landmarks make of it."""
     looks = rest(1.0, Look(thickness=0.0))
     looks += ramp(2.0, "yaw", 55.0, Look(thickness=0.0)) + ramp(2.0, "pitch", 45.0, Look(thickness=0.0))
-    swing = [60.0 * math.sin(0.2 * i) for i in range(60)]
+    swing = [60.0 * math.sin(0.2 * i) for i in range(63)]  # whole swings
     looks += [Look(thickness=0.0, x=300.0 + by) for by in swing]
     return looks + [Look(thickness=0.0, height=200.0 + abs(by)) for by in swing]
 
