@@ -14,19 +14,25 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import date
 
+    from countenance.consent.capture import Capture
+    from countenance.consent.challenge import Challenge
     from countenance.consent.check import ConsentCheck
     from countenance.consent.keys import SigningKey
     from countenance.consent.record import ConsentRecord
     from countenance.consent.revoke import Revocation
     from countenance.consent.template import FaceTemplate
+    from countenance.progress import Progress
 
     AnyPath = str | os.PathLike[str]
     AnyProject = Project | AnyPath
 
 __all__ = [
+    "ChallengeFiles",
     "RequestFiles",
     "SignedConsent",
     "consent_accept",
+    "consent_capture",
+    "consent_challenge",
     "consent_check",
     "consent_enrol",
     "consent_keygen",
@@ -229,3 +235,45 @@ def consent_revoke(
     record = parse_record(read_bounded(opened.consent_path(lender), f"The consent record of {lender}"))
     signed = None if statement is None else read_bounded(Path(statement), "The revocation")
     return revoke(opened, record, statement=signed, reason=reason)
+
+
+@dataclass(frozen=True, slots=True)
+class ChallengeFiles:
+    """A challenge for the lender: the file at ``path``, the cards to read at ``page``, and what is asked."""
+
+    path: Path
+    page: Path
+    challenge: Challenge
+
+
+def consent_challenge(project: AnyProject, lender: str) -> ChallengeFiles:
+    """Draw what the lender is to do before the camera within the next 30 minutes, and write it down.
+
+    Raises:
+        ProjectError: not a name. LedgerError, OutputError: the ledger is damaged, or something cannot be written.
+    """
+    from countenance.consent.challenge import create_challenge, write_challenge
+
+    opened = opened_project(project)
+    challenge = create_challenge(opened, lender)
+    path, page = write_challenge(opened, challenge)
+    return ChallengeFiles(path, page, challenge)
+
+
+def consent_capture(
+    project: AnyProject,
+    lender: str,
+    clip: AnyPath,
+    *,
+    challenge: AnyPath | None = None,
+    again: bool = False,
+    progress: Progress | None = None,
+) -> Capture:
+    """Verify the lender's clip against its challenge, and enrol the face in it.
+
+    See :func:`countenance.consent.capture.capture`, also for what it raises.
+    """
+    from countenance.consent.capture import capture
+
+    path = None if challenge is None else Path(challenge)
+    return capture(opened_project(project), lender, Path(clip), challenge=path, again=again, progress=progress)

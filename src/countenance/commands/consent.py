@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from countenance.commands.terminal import Command, InOrder, answer, json_option, project_option
+from countenance.commands.capture import capture, challenge
+from countenance.commands.terminal import (
+    Command,
+    InOrder,
+    answer,
+    json_option,
+    project_option,
+)
 from countenance.errors import ConsentError, InputError
 
 if TYPE_CHECKING:
@@ -39,7 +46,9 @@ def consent() -> None:
 
     \b
     The way of a record:
-      countenance consent enrol vera              measure the lender's face, after extract
+      countenance consent challenge --lender vera what to do before a camera, within 30 minutes
+      countenance consent capture --lender vera --clip FILE     measure the face in that clip
+      countenance consent enrol vera              or measure it from footage, after extract
       countenance consent request vera            what the lender is asked: a file and a page
       countenance consent keygen vera.key         the lender makes a key, once
       countenance consent sign REQUEST --key vera.key
@@ -71,6 +80,10 @@ def enrol(lender: str, again: bool, open_project: Callable[[], Project], as_json
         f"Enrolled {lender} from {template.count} faces (apparent age {template.apparent_age:.0f} years): {path}",
         as_json=as_json,
     )
+
+
+consent.add_command(challenge)
+consent.add_command(capture)
 
 
 @consent.command(cls=Command, short_help="Write what the lender is asked.")

@@ -23,7 +23,10 @@ from countenance.errors import LedgerError, OutputError
 
 __all__ = ["FACTS_LIMIT", "KINDS", "Book", "Entry", "Ledger"]
 
-KINDS = ("ledger", "request", "record", "key", "revocation", "permit", "refusal", "training", "render", "note")
+KINDS = (
+    *("ledger", "request", "challenge", "capture", "record", "key", "revocation"),
+    *("permit", "refusal", "training", "render", "note"),
+)
 """What a row can be about."""
 
 FACTS_LIMIT = 32 * 1024
