@@ -23,7 +23,7 @@ LAYERS = [
     {"conversion"},
     {"provenance"},
     {"evaluation"},
-    {"render", "live"},
+    {"render", "live", "forget"},
     {"api", "api_consent"},
     {"demo", "commands", "cli", "__main__"},
 ]

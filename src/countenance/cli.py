@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import click
 
 from countenance import __version__
-from countenance.commands import consent, demo, evaluate, people, project, swap, train, verify, weights
+from countenance.commands import consent, demo, evaluate, forget, ledger, people, project, swap, train, verify, weights
 from countenance.commands.terminal import InOrder, InterruptedWork, fail_sentence
 from countenance.errors import CountenanceError
 
@@ -57,6 +57,8 @@ for _command in (
     train.train,
     swap.swap,
     verify.verify,
+    ledger.ledger,
+    forget.forget,
     evaluate.evaluate,
     weights.weights,
     demo.demo,
