@@ -327,8 +327,8 @@ class _Job:
         sign_file(unsigned, signed, parent=self.footage, claim=claim, identity=identity)
 
     def log(self, signed: Path, permit: Permit, watermark: bytes, facts: CheckpointFacts, footage_sha256: str) -> str:
-        """Append the render to the ledger, before it appears. Returns its SHA-256."""
-        from countenance.consent.ledger import Ledger
+        """Enter the render into the ledger before it appears, if consent still holds. Returns its SHA-256."""
+        from countenance.consent.gate import enter_render
 
         digest = file_sha256(signed)
         row = {
@@ -343,7 +343,7 @@ class _Job:
             "preset": self.preset,
             "iteration": facts.iteration,
         }
-        Ledger(self.project.ledger_path).append("render", row)
+        enter_render(self.project, permit, row)
         return digest
 
 
