@@ -10,7 +10,7 @@ import pytest
 from cli_world import PASSPHRASE, Finished, Runs
 
 from countenance.consent import gate
-from countenance.consent.ledger import Ledger
+from countenance.consent.ledger import Book
 from countenance.errors import LedgerError, MarkError
 
 PAIR = ("--lender", "vera", "--performer", "ivan")
@@ -23,14 +23,14 @@ def _files(folder: Path) -> set[str]:
 def test_a_render_that_cannot_be_logged_does_not_stay(
     film: Path, clips: Path, countenance: Runs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = Ledger.append
+    real = Book.append
 
-    def refuse(ledger: Ledger, kind: str, facts: Any) -> str:
+    def refuse(book: Book, kind: str, facts: Any) -> str:
         if kind == "render":
             raise LedgerError("The ledger is in use by another program. Wait for it and try again.")
-        return real(ledger, kind, facts)
+        return real(book, kind, facts)
 
-    monkeypatch.setattr(Ledger, "append", refuse)
+    monkeypatch.setattr(Book, "append", refuse)
     before = _files(film / "renders")
     for name in ("a.mp4", "b.mkv"):  # with the credentials inside, and beside
         told = countenance("swap", clips / "scène.mp4", *PAIR, "-o", film / "renders" / name, "--project", film)
