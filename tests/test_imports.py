@@ -23,7 +23,7 @@ LAYERS = [
     {"conversion"},
     {"provenance"},
     {"evaluation"},
-    {"render", "live", "playback"},
+    {"render", "live", "playback", "forget"},
     {"api", "api_consent"},
     {"demo", "commands", "cli", "__main__"},
 ]

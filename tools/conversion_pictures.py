@@ -116,9 +116,9 @@ class Studio:
         return self.clip("evening", lambda rgb, _: np.clip(rgb * np.array((0.66, 0.86, 1.2)), 0, 255).astype(np.uint8))
 
     @cached_property
-    def covered(self) -> Path:
-        """The face is behind a board from frame 18 to 23."""
-        return self.clip("covered", lambda rgb, at: _board(rgb) if 18 <= at < 24 else rgb)
+    def blurred(self) -> Path:
+        """The face cannot be made out from frame 18 to 23."""
+        return self.clip("blurred", lambda rgb, at: _blur(rgb) if 18 <= at < 24 else rgb)
 
     @cached_property
     def grainy(self) -> Path:
@@ -148,8 +148,12 @@ class Studio:
         return self.clip("still", still)
 
 
-def _board(rgb: np.ndarray) -> np.ndarray:
-    rgb[40:290, 50:260] = (96, 88, 80)
+def _blur(rgb: np.ndarray) -> np.ndarray:
+    part = rgb[50:300, 40:260]
+    alpha = np.zeros(part.shape[:2], np.float32)
+    cv2.ellipse(alpha, (110, 115), (80, 100), 0, 0, 360, 1.0, -1)
+    alpha = cv2.GaussianBlur(alpha, (0, 0), 8)[..., None]
+    part[:] = part + alpha * (cv2.GaussianBlur(part, (0, 0), 22).astype(np.float32) - part)
     return rgb
 
 
@@ -191,18 +195,23 @@ def _unrest(frames: Sequence[np.ndarray]) -> np.ndarray:
 
 
 def _warmth(lines: dict[str, Sequence[np.ndarray]]) -> np.ndarray:
-    """A chart: how much redder than blue the cheek is, over the frames."""
+    """A chart: how much warmer than the footage's the cheek is, frame by frame."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(6.5, 2.6), dpi=100)
     canvas = FigureCanvasAgg(figure)
     axis = figure.subplots()
-    for (name, frames), colour in zip(lines.items(), ("#6b7686", "#d55e00", "#0072b2", "#009e73"), strict=True):
-        cheeks = [frame[150:180, 105:130].reshape(-1, 3).astype(float).mean(0) for frame in frames]
-        axis.plot([cheek[0] - cheek[2] for cheek in cheeks], label=name, color=colour, linewidth=1.6)
+
+    def warm(frames: Sequence[np.ndarray]) -> np.ndarray:
+        cheeks = np.array([frame[150:180, 105:130].reshape(-1, 3).astype(float).mean(0) for frame in frames])
+        return np.asarray(cheeks[:, 0] - cheeks[:, 2])
+
+    below = warm(lines.pop("footage"))
+    for (name, frames), colour in zip(lines.items(), ("#d55e00", "#0072b2", "#009e73"), strict=True):
+        axis.plot(warm(frames) - below, label=name, color=colour, linewidth=1.6)
     axis.set_xlabel("frame")
-    axis.set_ylabel("red − blue")
+    axis.set_ylabel("red − blue, from the footage's")
     axis.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False, fontsize=9)
     figure.tight_layout()
     canvas.draw()
@@ -239,19 +248,26 @@ def panels(studio: Studio) -> dict[str, Callable[[], Panels]]:
                 strict = studio.frames(clip, **{name: value})
             except NoFaceError:
                 continue
-            unlike = [np.abs(a.astype(int) - b).mean() for a, b in zip(usual, strict, strict=True)]
-            at = int(np.argmax(unlike))
+            changes = [np.abs(a.astype(int) - b).mean() for a, b in zip(usual, strict, strict=True)]
+            at = int(np.argmax(changes))
+            if changes[at] < 5.0:
+                continue
             return [(f"{name} {getattr(default, name)}", _face(usual[at])), (f"{name} {value}", _face(strict[at]))]
-        raise SystemExit(f"No value of {name} lets a frame through.")
+        raise SystemExit(f"No value of {name} lets some frames through, and not all.")
 
-    def sheet(name: str, values: Sequence[Any], clip: Path, at: Sequence[int]) -> Panels:
-        return compared(name, values, clip, lambda frames: _film(frames, at))
+    def unlike(name: str, values: tuple[Any, Any], show: Callable[..., np.ndarray], **more: Any) -> Panels:
+        (one, before), (other, after) = compared(name, values, studio.evening, show, **more)
+        change = np.clip(128 + 8 * (after.astype(int) - before), 0, 255).astype(np.uint8)
+        return [(one, before), (other, after), ("the difference, 8 times", change)]
+
+    def sheet(name: str, values: Sequence[Any], clip: Path, at: Sequence[int], **more: Any) -> Panels:
+        return compared(name, values, clip, lambda frames: _film(frames, at), **more)
 
     return {
-        "blend": lambda: compared(
-            "blend", ("feather", "pyramid"), studio.evening, lambda f: _zoom(f[look], 60, 110, 140), color_strength=0.4
+        "blend": lambda: unlike(
+            "blend", ("feather", "pyramid"), lambda f: _zoom(f[look], 60, 110, 140), color_strength=0.4
         ),
-        "color_strength": lambda: compared("color_strength", (0.0, default.color_strength, 1.0), studio.evening, face),
+        "color_strength": lambda: unlike("color_strength", (0.0, 1.0), face),
         "color_seconds": lambda: [
             (
                 "under a lamp that jumps between cold and warm",
@@ -273,9 +289,11 @@ def panels(studio: Studio) -> dict[str, Callable[[], Panels]]:
         ),
         "smallest_face": lambda: stricter("smallest_face", (110, 100, 90), studio.coming),
         "largest_yaw_degrees": lambda: stricter("largest_yaw_degrees", (12.0, 15.0, 18.0), plain),
-        "largest_pitch_degrees": lambda: stricter("largest_pitch_degrees", (5.0, 8.0, 11.0, 14.0), plain),
-        "fade_frames": lambda: sheet("fade_frames", (0, default.fade_frames), studio.covered, range(9, 19, 2)),
-        "hold_seconds": lambda: sheet("hold_seconds", (0.0, default.hold_seconds), studio.covered, range(17, 27, 2)),
+        "largest_pitch_degrees": lambda: stricter("largest_pitch_degrees", (12.0, 12.75, 13.5, 11.25), plain),
+        "fade_frames": lambda: sheet(
+            "fade_frames", (0, default.fade_frames), plain, range(21, 31, 2), largest_yaw_degrees=15.0
+        ),
+        "hold_seconds": lambda: sheet("hold_seconds", (0.0, default.hold_seconds), studio.blurred, range(16, 26, 2)),
         "crf": lambda: compared("crf", (default.crf, 36), plain, lambda frames: _zoom(frames[look], 96, 96, 90)),
     }
 

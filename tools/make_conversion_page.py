@@ -39,20 +39,20 @@ GROUPS: dict[str, tuple[Knob, ...]] = {
             "How the face is laid into the footage. `feather` mixes by the mask alone; `pyramid` mixes coarse colours "
             "over a wide rim and fine detail over a narrow one, which hides the seam of a face whose colour is off.",
             "the pyramid costs a few milliseconds a frame more, by the face's area",
-            "the jaw in blue light, with color_strength 0.4 so that there is something to hide: feather and pyramid",
+            "the cheek in blue light, with color_strength 0.4 so that there is something to hide: feather, pyramid, difference",
             "pyramid, feather",
         ),
         Knob(
             "color_strength",
             "How far the face's colours are moved to the footage's. 0 leaves the model's own.",
             "none",
-            "a face in blue light, unlike any that the model was trained on: 0, the default and 1",
+            "blue light, unlike any that the model was trained on: 0, 1 and their difference; the model itself does most of it",
         ),
         Knob(
             "color_seconds",
             "Time constant of that match. Short follows flickering light, long is calm.",
             "none",
-            "the cheek under a lamp that jumps: the footage, then 0, the default and 3 s",
+            "the cheek under a lamp that jumps every six frames: how far its warmth is from the footage's",
         ),
         Knob(
             "occlusion",
@@ -124,13 +124,13 @@ GROUPS: dict[str, tuple[Knob, ...]] = {
             "fade_frames",
             "Frames over which a face passes into a veil that is to come, and out of it.",
             "none; it needs as many frames of lookahead",
-            "every second frame before a face is covered: 0 above, the default below",
+            "every second frame while a face turns back to the camera (largest_yaw_degrees 15): 0 and the default",
         ),
         Knob(
             "hold_seconds",
             "How long the place stays veiled where a face was last seen.",
             "none",
-            "frames after a face was covered: 0 above, the default below",
+            "every second frame; in 18 to 23 the face cannot be made out: 0 and the default",
         ),
         Knob(
             "screen_seconds",

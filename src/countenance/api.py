@@ -23,6 +23,7 @@ from countenance.api_consent import (
     consent_sign,
     opened_project,
 )
+from countenance.errors import InputError
 from countenance.project import Project
 
 if TYPE_CHECKING:
@@ -309,12 +310,20 @@ def preview(
     )
 
 
-def verify(path: AnyPath, *, record: AnyPath | None = None, search_watermark: bool = True) -> Verification:
+def verify(
+    path: AnyPath,
+    *,
+    record: AnyPath | None = None,
+    status_list: AnyPath | None = None,
+    search_watermark: bool = True,
+) -> Verification:
     """Say what a file proves: integrity, trust, marks and consent, each apart.
 
     Args:
         path: any file; one without marks is a normal answer, not an error.
-        record: the consent record's file, where it is at hand.
+        record: the consent record's file, where it is at hand; the ledger of the project that it lies in, if any, is
+            asked whether it was revoked.
+        status_list: the file of a status list, which says so too.
         search_watermark: decode the picture and look for the watermark.
 
     Raises:
@@ -324,13 +333,17 @@ def verify(path: AnyPath, *, record: AnyPath | None = None, search_watermark: bo
     """
     from countenance.provenance.verify import verify_file
 
-    known = None
+    known = revoked = None
     if record is not None:
         from countenance.consent.record import parse_record
+        from countenance.consent.status import known_revocation
         from countenance.consent.strict_json import read_bounded
 
         known = parse_record(read_bounded(Path(record), "The consent record"))
-    return verify_file(Path(path), record=known, search_watermark=search_watermark)
+        revoked = known_revocation(known, Path(record), None if status_list is None else Path(status_list))
+    elif status_list is not None:
+        raise InputError("A status list says something of a consent record only. Give that with --record.")
+    return verify_file(Path(path), record=known, revoked=revoked, search_watermark=search_watermark)
 
 
 def evaluate(

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from countenance.consent.record import ConsentRecord
     from countenance.consent.revoke import Revocation
     from countenance.consent.template import FaceTemplate
+    from countenance.consent.terms import StatusPointer
     from countenance.progress import Progress
 
     AnyPath = str | os.PathLike[str]
@@ -110,6 +111,7 @@ def consent_request(
     territory: str = "worldwide",
     label_required: bool = True,
     synthetic: bool = False,
+    status: StatusPointer | None = None,
 ) -> RequestFiles:
     """Write what the lender is asked to agree to, into the lender's folder: a file to sign and a page to read.
 
@@ -128,6 +130,7 @@ def consent_request(
         territory=territory,
         label_required=label_required,
         synthetic=synthetic,
+        status=status,
     )
     path, page = write_request(opened, request)
     return RequestFiles(path, page, request["statement"]["text"])

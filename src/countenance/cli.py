@@ -17,7 +17,20 @@ from typing import TYPE_CHECKING
 import click
 
 from countenance import __version__
-from countenance.commands import consent, demo, evaluate, people, preview, project, swap, train, verify, weights
+from countenance.commands import (
+    consent,
+    demo,
+    evaluate,
+    forget,
+    ledger,
+    people,
+    preview,
+    project,
+    swap,
+    train,
+    verify,
+    weights,
+)
 from countenance.commands.terminal import InOrder, InterruptedWork, fail_sentence
 from countenance.errors import CountenanceError
 
@@ -59,6 +72,8 @@ for _command in (
     swap.swap,
     preview.preview,
     verify.verify,
+    ledger.ledger,
+    forget.forget,
     evaluate.evaluate,
     weights.weights,
     demo.demo,

@@ -24,6 +24,7 @@ __all__ = [
     "DEVICES",
     "PRESETS",
     "PURPOSES",
+    "STATUS_MAX_AGE_DAYS",
     "TITLE_LIMIT",
     "ProjectConfig",
     "clean_line",
@@ -47,6 +48,10 @@ DEVICES: tuple[str, ...] = ("auto", "cpu", "cuda", "mps")
 TITLE_LIMIT = 200
 """Longest title in characters."""
 
+STATUS_MAX_AGE_DAYS = 90
+"""Oldest status list that a project can accept."""
+
+_RARE = ("status_list", "status_max_age_days")  # written only where they were set
 _SIZE_LIMIT = 64 * 1024
 
 
@@ -56,6 +61,8 @@ class ProjectConfig:
 
     ``title`` and ``purpose`` (one of :data:`PURPOSES`) are what lenders consent to: change either and the records
     that were signed no longer cover the work. ``preset`` and ``device`` are defaults of ``train`` and ``swap``.
+    ``status_list`` is a file (from the project's folder) or https address to take the status list of revocations from,
+    in place of the address in the records; one older than ``status_max_age_days`` is refused.
 
     Raises:
         ConfigError: a value out of range.
@@ -65,14 +72,25 @@ class ProjectConfig:
     purpose: str = "film"
     preset: str = "swift"
     device: str = "auto"
+    status_list: str = ""
+    status_max_age_days: int = 7
 
     def __post_init__(self) -> None:
         for field in fields(self):
             value = getattr(self, field.name)
-            if not isinstance(value, str):
+            if field.name == "status_max_age_days":
+                if type(value) is not int or not 1 <= value <= STATUS_MAX_AGE_DAYS:
+                    raise ConfigError(
+                        f"{field.name} must be a whole number from 1 to {STATUS_MAX_AGE_DAYS}, not {value!r}."
+                    )
+            elif not isinstance(value, str):
                 raise ConfigError(f"{field.name} must be a text, not {value!r}. Put it in quotation marks.")
         if clean_line(self.title, "title") != self.title:
             raise ConfigError("title has spaces at an end, doubled or unusual ones. Write it with single spaces.")
+        if "://" in self.status_list and not self.status_list.startswith("https://"):
+            raise ConfigError(
+                f"status_list = {self.status_list!r} is not an https address. Give one, or a file's name."
+            )
         for name, allowed in (("purpose", PURPOSES), ("preset", PRESETS), ("device", DEVICES)):
             value = getattr(self, name)
             if value not in allowed:
@@ -160,10 +178,14 @@ def write_config(path: Path, config: ProjectConfig) -> None:
         "purpose": f"one of: {', '.join(PURPOSES)}",
         "preset": f"default of `train`, one of: {', '.join(PRESETS)}",
         "device": f"default of `train` and `swap`, one of: {', '.join(DEVICES)}",
+        "status_list": "file or https address of the status list of revocations, in place of the records' own",
+        "status_max_age_days": "a status list older than this is refused",
     }
     lines = ["# A Countenance project. An unknown key is an error."]
     for field in fields(config):
         # A JSON string without control characters is a TOML basic string.
+        if field.name in _RARE and getattr(config, field.name) == field.default:
+            continue
         value = json.dumps(getattr(config, field.name), ensure_ascii=False)
         lines += [f"# {notes[field.name]}", f"{field.name} = {value}"]
     write_bytes(path, ("\n".join(lines) + "\n").encode("utf-8"))

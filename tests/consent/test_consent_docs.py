@@ -11,7 +11,7 @@ import pytest
 from consent_world import World, payload_of
 
 from countenance.config import PURPOSES
-from countenance.consent.terms import MEDIA, MINIMUM_AGE, PERFORMER_LIMIT
+from countenance.consent.terms import MEDIA, MINIMUM_AGE, PERFORMER_LIMIT, StatusPointer
 
 PAGE = Path(__file__).parents[2] / "docs" / "reference" / "consent-record.md"
 TEXT = PAGE.read_text("utf-8")
@@ -57,7 +57,10 @@ def schema() -> dict[str, Any]:
 def test_records_follow_the_schema(world: World, schema: dict[str, Any], options: dict[str, Any]) -> None:
     payload = payload_of(world.record(**options))
     assert follows(schema, payload, schema)
-    assert set(schema["required"]) == set(schema["properties"]) == set(payload)
+    assert {*schema["required"], "status"} == set(schema["properties"]) == {*payload, "status"}
+    named = payload_of(world.record(status=StatusPointer("https://example.org/s", 7, world.key.key_id), **options))
+    assert follows(schema, named, schema)
+    assert set(named) == set(schema["properties"])
     assert set(schema["properties"]["scope"]["required"]) == set(payload["scope"])
     for change in ({"version": 2}, {"extra": 1}, {"expires": "soon"}):
         assert not follows(schema, {**payload, **change}, schema)

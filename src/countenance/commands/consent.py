@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from countenance.commands.capture import capture, challenge
+from countenance.commands.status import status, status_pointer
 from countenance.commands.terminal import (
     Command,
     InOrder,
     answer,
     json_option,
+    key_passphrase,
+    passphrase_option,
     project_option,
 )
 from countenance.errors import ConsentError, InputError
@@ -27,16 +29,8 @@ if TYPE_CHECKING:
 
 __all__ = ["consent"]
 
-_PASSPHRASE_VARIABLE = "COUNTENANCE_PASSPHRASE"  # noqa: S105 - the name of a variable
-
 _key_option = click.option(
     "--key", required=True, metavar="FILE", type=click.Path(path_type=Path), help="The lender's key file."
-)
-_passphrase_option = click.option(
-    "--passphrase-file",
-    metavar="FILE",
-    type=click.Path(path_type=Path),
-    help=f"Its first line is the key's passphrase; else ${_PASSPHRASE_VARIABLE}, else you are asked.",
 )
 
 
@@ -95,6 +89,9 @@ consent.add_command(capture)
 @click.option("--territory", default="worldwide", show_default=True, metavar="TEXT", help="Where it may be shown.")
 @click.option("--allow-no-label", is_flag=True, help="Ask to allow renders without the visible label.")
 @click.option("--synthetic", is_flag=True, help="The lender is a synthetic person, who does not exist.")
+@click.option("--status-uri", metavar="URI", help="The status list in which a revocation shows: https://… or urn:…")
+@click.option("--status-key", metavar="ID", help="The key id of that list's issuer.")
+@click.option("--status-index", type=int, metavar="N", help="The record's place in it; a random free one if not given.")
 @project_option
 @json_option
 def request(
@@ -106,6 +103,9 @@ def request(
     territory: str,
     allow_no_label: bool,
     synthetic: bool,
+    status_uri: str | None,
+    status_key: str | None,
+    status_index: int | None,
     open_project: Callable[[], Project],
     as_json: bool,
 ) -> None:
@@ -118,8 +118,9 @@ def request(
     """
     from countenance import api
 
+    project = open_project()
     files = api.consent_request(
-        open_project(),
+        project,
         lender,
         performers=performers,
         expires=None if until is None else until.date(),
@@ -128,6 +129,7 @@ def request(
         territory=territory,
         label_required=not allow_no_label,
         synthetic=synthetic,
+        status=status_pointer(project, status_uri, status_key, status_index),
     )
     told = f"Give the lender {files.page} to read. To sign: countenance consent sign {files.path} --key KEY"
     answer({"request": files}, told, as_json=as_json)
@@ -135,7 +137,7 @@ def request(
 
 @consent.command(cls=Command, short_help="Make the lender's key.")
 @click.argument("file", type=click.Path(path_type=Path))
-@_passphrase_option
+@passphrase_option
 @json_option
 def keygen(file: Path, passphrase_file: Path | None, as_json: bool) -> None:
     """Make the lender's key: Ed25519, in a file that a passphrase protects. It belongs to the lender alone.
@@ -146,7 +148,7 @@ def keygen(file: Path, passphrase_file: Path | None, as_json: bool) -> None:
     """
     from countenance import api
 
-    key = api.consent_keygen(file, _passphrase(passphrase_file, confirm=True))
+    key = api.consent_keygen(file, key_passphrase(passphrase_file, confirm=True))
     told = f"Made {file}. Key id, for the lender to read out to the makers: {key.key_id}"
     answer({"key": {"path": file, "key_id": key.key_id}}, told, as_json=as_json)
 
@@ -154,7 +156,7 @@ def keygen(file: Path, passphrase_file: Path | None, as_json: bool) -> None:
 @consent.command(cls=Command, short_help="Sign a request, after reading it.")
 @click.argument("request", metavar="REQUEST", type=click.Path(path_type=Path))
 @_key_option
-@_passphrase_option
+@passphrase_option
 @click.option("-o", "--output", metavar="FILE", type=click.Path(path_type=Path), help="Write the record here.")
 @click.option("--yes", is_flag=True, help="The page was read and agreed to; do not show it and ask.")
 @json_option
@@ -175,7 +177,7 @@ def sign(request: Path, key: Path, passphrase_file: Path | None, output: Path | 
         if not click.confirm("Do you agree, and sign?", err=True):
             raise ConsentError("Not signed. Nothing was written.")
     project = None if output is not None else _project_around(request)
-    signed = api.consent_sign(request, key, _passphrase(passphrase_file), project=project, output=output)
+    signed = api.consent_sign(request, key, key_passphrase(passphrase_file), project=project, output=output)
     where = "and taken in" if signed.accepted else "; the makers take it in with: countenance consent accept"
     facts = {"path": signed.path, "accepted": signed.accepted, **_identity(signed.record)}
     answer({"sign": facts}, f"Signed {where}: {signed.path} (record {signed.record.id}).", as_json=as_json)
@@ -229,7 +231,7 @@ def check(what: str, open_project: Callable[[], Project], as_json: bool) -> int:
 @consent.command(cls=Command, short_help="Take consent back.")
 @click.argument("what", metavar="NAME|RECORD")
 @click.option("--key", metavar="FILE", type=click.Path(path_type=Path), help="Sign the revocation with this key.")
-@_passphrase_option
+@passphrase_option
 @click.option("--statement", metavar="FILE", type=click.Path(path_type=Path), help="A revocation the lender signed.")
 @click.option("--reason", default="", metavar="TEXT", help="A line, if there is one to give.")
 @click.option(
@@ -269,7 +271,7 @@ def revoke(
     if key is not None:
         from countenance.consent.keys import load_key
 
-        signed = sign_revocation(record, load_key(key, _passphrase(passphrase_file)), reason=reason)
+        signed = sign_revocation(record, load_key(key, key_passphrase(passphrase_file)), reason=reason)
     facts = {"record_id": record.id, "by": "project" if signed is None else "lender"}
     if output is not None and signed is not None:
         write_bytes(output, signed)
@@ -295,15 +297,4 @@ def _project_around(request: Path) -> Project | None:
         return None
 
 
-def _passphrase(file: Path | None, *, confirm: bool = False) -> str:
-    if file is not None:
-        try:
-            lines = file.read_text(encoding="utf-8").splitlines()
-        except (OSError, UnicodeDecodeError) as error:
-            raise InputError(f"The passphrase file {file} cannot be read. Check its name and permissions.") from error
-        return lines[0] if lines else ""
-    given = os.environ.get(_PASSPHRASE_VARIABLE)
-    if given is not None:
-        return given
-    prompt: str = click.prompt("Passphrase of the key", hide_input=True, confirmation_prompt=confirm, err=True)
-    return prompt
+consent.add_command(status)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import sys
 import time
 from contextlib import contextmanager
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from countenance.errors import CountenanceError
+from countenance.errors import CountenanceError, InputError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -29,7 +30,9 @@ __all__ = [
     "device_option",
     "fail_sentence",
     "json_option",
+    "key_passphrase",
     "lender_option",
+    "passphrase_option",
     "performer_option",
     "plain",
     "preset_option",
@@ -37,6 +40,7 @@ __all__ = [
     "project_option",
 ]
 
+_PASSPHRASE_VARIABLE = "COUNTENANCE_PASSPHRASE"  # noqa: S105 - the name of a variable
 _QUIET_SECONDS = 10.0  # between two lines of progress where stderr is no terminal
 _CALM_SECONDS = 5.0  # between two lines of progress on a terminal, where lines were asked for
 
@@ -113,7 +117,28 @@ preset_option = click.option(
     help="swift (ours), cinema-256 or cinema-512 (larger, for a GPU), or classic (the 2017 recipe); "
     "the project's own if not given.",
 )
+passphrase_option = click.option(
+    "--passphrase-file",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help=f"Its first line is the key's passphrase; else ${_PASSPHRASE_VARIABLE}, else you are asked.",
+)
 device_option = click.option("--device", metavar="NAME", help="auto, cpu, cuda or mps; the project's own if not given.")
+
+
+def key_passphrase(file: Path | None, *, confirm: bool = False) -> str:
+    """The passphrase of a key: from a file, the environment, or asked for (raises InputError)."""
+    if file is not None:
+        try:
+            lines = file.read_text(encoding="utf-8").splitlines()
+        except (OSError, UnicodeDecodeError) as error:
+            raise InputError(f"The passphrase file {file} cannot be read. Check its name and permissions.") from error
+        return lines[0] if lines else ""
+    given = os.environ.get(_PASSPHRASE_VARIABLE)
+    if given is not None:
+        return given
+    prompt: str = click.prompt("Passphrase of the key", hide_input=True, confirmation_prompt=confirm, err=True)
+    return prompt
 
 
 def answer(facts: Mapping[str, Any], text: str, *, as_json: bool) -> None:

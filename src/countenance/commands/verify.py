@@ -16,10 +16,18 @@ __all__ = ["verify"]
 @click.option(
     "--record", metavar="FILE", type=click.Path(path_type=Path), help="The consent record, where it is at hand."
 )
+@click.option(
+    "--status-list",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="The status list that the record names, as a file.",
+)
 @click.option("--no-watermark", is_flag=True, help="Do not decode the picture to search it for the watermark.")
 @json_option
-def verify(file: Path, record: Path | None, no_watermark: bool, as_json: bool) -> int:
+def verify(file: Path, record: Path | None, status_list: Path | None, no_watermark: bool, as_json: bool) -> int:
     """Say what a file proves: is it what was signed, by whom, with which marks, under which consent.
+
+    It also reads what this program signs beside renders: a ledger's export and a certificate of destruction.
 
     Exit code 0: the proof holds. 1: nothing is proven. 3: credentials that do not hold. 2: an error, such as no file.
 
@@ -29,7 +37,13 @@ def verify(file: Path, record: Path | None, no_watermark: bool, as_json: bool) -
       countenance verify scene-swapped.mp4 --record people/vera/consent.json --json
     """
     from countenance import api
+    from countenance.provenance.papers import paper_kind, verify_paper
 
-    result = api.verify(file, record=record, search_watermark=not no_watermark)
+    kind = paper_kind(file)
+    if kind is not None:
+        paper = verify_paper(file, kind)
+        answer(paper.to_dict(), paper.to_text(), as_json=as_json)
+        return paper.exit_code
+    result = api.verify(file, record=record, status_list=status_list, search_watermark=not no_watermark)
     answer(result.to_dict(), result.to_text(), as_json=as_json)
     return result.exit_code

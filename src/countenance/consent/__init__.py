@@ -5,7 +5,7 @@
                                    template (enrolled face)          ledger, revocations, faces actually used
 
 The modules, in the order of their imports: ``clock``, ``strict_json``, ``keys``, ``jws``, ``terms``, ``statement``,
-``template``, ``match``, ``record``, ``ledger``, ``revoke``, ``cover``, ``check``, ``gate``;
+``template``, ``match``, ``record``, ``ledger``, ``revoke``, ``cover``, ``https``, ``status``, ``check``, ``gate``;
 and for the capture ``challenge``, ``motion``, ``observe``, ``capture``, ``camera``. Importing them loads no
 neural network.
 """

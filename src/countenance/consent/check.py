@@ -12,6 +12,7 @@ from countenance.consent.cover import Work, reasons_against, trusted_key
 from countenance.consent.ledger import Entry, Ledger
 from countenance.consent.record import ConsentRecord, parse_record
 from countenance.consent.statement import PURPOSE_WORDS
+from countenance.consent.status import Fetch, fetch_status, gather_status, judge_status
 from countenance.consent.template import load_template
 from countenance.errors import ConsentError, RefusedError
 from countenance.project import check_person_name
@@ -52,7 +53,12 @@ class ConsentCheck:
 
 
 def check_record(
-    data: bytes, *, project: Project | None = None, lender: str | None = None, clock: Clock = utc_now
+    data: bytes,
+    *,
+    project: Project | None = None,
+    lender: str | None = None,
+    clock: Clock = utc_now,
+    fetch: Fetch = fetch_status,
 ) -> ConsentCheck:
     """Verify a record and explain it; nothing is written.
 
@@ -61,6 +67,7 @@ def check_record(
         project: if given, the record must cover this project, its lender's template and its ledger too.
         lender: whose record it should be; the record's own word when None.
         clock: gives the present.
+        fetch: gets the status list, where a project is given and the record names one.
 
     Raises:
         ProjectError: ``lender`` is not a name. LedgerError: the project's ledger was tampered with.
@@ -79,6 +86,7 @@ def check_record(
         entries = ledger.entries()
         work = Work(project.config.title, project.config.purpose, name)
         problems += _template_problems(project, record, name)
+        problems += judge_status(project, record, gather_status(project, record, fetch), clock(), entries).reasons
     problems = [*reasons_against(record, work, clock(), entries), *problems]
     return ConsentCheck(record, tuple(_sentences(record, entries)), tuple(problems))
 
@@ -152,5 +160,10 @@ def _sentences(record: ConsentRecord, entries: Sequence[Entry]) -> list[str]:
         f"The visible label is {'required' if record.label_required else 'not required by the lender'}.",
         "Sexual content and minors: never.",
         f"Signed on {record.issued:%Y-%m-%d %H:%M} UTC with the key {record.key_id}: {key}.",
+        *(
+            [f"Its revocation shows in the status list {record.status.uri}, place {record.status.index}."]
+            if record.status
+            else []
+        ),
         f"Apparent age at enrolment: {record.face.adult_years:.0f} years. Record {record.id}, SHA-256 {record.sha256}.",
     ]

@@ -62,7 +62,9 @@ def _of_key_and_time(record: ConsentRecord, work: Work, now: datetime, entries: 
     reasons = []
     revocation = find_revocation(entries, record)
     if revocation is not None:
-        whose = "the lender" if revocation.by == "lender" else "the project, on the lender's word"
+        whose = {"lender": "the lender", "list": "the status list"}.get(
+            revocation.by, "the project, on the lender's word"
+        )
         reasons.append(f"It was revoked on {revocation.time} by {whose}. Nothing new may be made with this face.")
     known = trusted_key(entries, work.lender)
     if known is not None and known != record.key_id:

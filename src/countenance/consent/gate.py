@@ -6,24 +6,30 @@ alone, so a revocation is either before the permit, and refuses it, or after.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 from countenance.consent.clock import Clock, utc_now
 from countenance.consent.cover import Act, Work, reasons_against
 from countenance.consent.ledger import Book, Ledger
 from countenance.consent.match import match_faces
 from countenance.consent.record import ConsentRecord, parse_record
+from countenance.consent.revoke import find_revocation
+from countenance.consent.status import Evidence, Fetch, fetch_status, gather_status, judge_status
 from countenance.consent.strict_json import read_bounded
 from countenance.consent.template import load_template
 from countenance.errors import ConsentError, RefusedError
 from countenance.project import Project, check_person_name
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     import numpy as np
     from numpy.typing import NDArray
 
-__all__ = ["Permit", "require_consent"]
+__all__ = ["Permit", "enter_render", "require_consent"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +62,7 @@ def require_consent(
     embeddings: NDArray[np.floating],
     clock: Clock = utc_now,
     embedder_id: str | None = None,
+    fetch: Fetch = fetch_status,
 ) -> Permit:
     """Allow work with a lender's face, or refuse it.
 
@@ -69,9 +76,11 @@ def require_consent(
         embeddings: ``(N, 128)``: of *every* face of the lender that is used, not their mean and not a sample.
         clock: gives the present.
         embedder_id: the network that made the embeddings; the one in use when None.
+        fetch: gets the status list, where the record names one.
 
     Raises:
-        ConsentError: no record, not valid, not in force, of another scope, or the faces are not the enrolled one's.
+        ConsentError: no record, not valid, not in force, of another scope, revoked by its status list or without a
+            fresh one, or the faces are not the enrolled one's.
         MinorError: the enrolled person appears under age.
         ProjectError: not a person's name.
         LedgerError, OutputError: the ledger was tampered with, or cannot be written.
@@ -83,16 +92,18 @@ def require_consent(
     work = Work(project.config.title, project.config.purpose, lender, performer, act)
     about = {"lender": lender, "performer": performer, "act": act, "purpose": work.purpose, "title": work.title}
     refused: RefusedError | None = None
+    evidence = _evidence(project, lender, fetch)
     with Ledger(project.ledger_path, clock=lambda: now).exclusive() as book:
         book.verify()
         try:
-            record, faces = _decide(project, work, embeddings, book, clock=lambda: now, embedder_id=embedder_id)
+            record, status = _covering(project, work, book, evidence, now)
+            faces = _compare_faces(project, work, record, embeddings, embedder_id)
         except RefusedError as error:  # its row has to be written before it goes on
             refused = error
             book.append("refusal", {**about, "reason": str(error)[:2000]})
         else:
             names = {"record_id": record.id, "record_sha256": record.sha256, "key_id": record.key_id}
-            entry = book.append("permit", {**about, **names, "faces": faces})
+            entry = book.append("permit", {**about, **names, **status, "faces": faces})
     if refused is not None:
         raise refused
     return Permit(
@@ -110,26 +121,77 @@ def require_consent(
     )
 
 
-def _decide(
-    project: Project,
-    work: Work,
-    embeddings: NDArray[np.floating],
-    book: Book,
-    *,
-    clock: Clock,
-    embedder_id: str | None,
-) -> tuple[ConsentRecord, int]:
-    """The record that covers the work, and how many faces were compared; raises RefusedError."""
+def enter_render(
+    project: Project, permit: Permit, *rows: Mapping[str, Any], clock: Clock = utc_now, fetch: Fetch = fetch_status
+) -> str:
+    """Enter a finished render, and what was made beside it, into the ledger, unless consent was taken back meanwhile.
+
+    A render takes minutes or hours. The look at the record and the row happen while the ledger is held alone, so a
+    revocation is either before the row, and there is no render, or after it.
+
+    Args:
+        project: where it was made.
+        permit: what the gate gave when it began.
+        rows: the facts of each output, at least one; all are entered or none.
+        clock: gives the present.
+        fetch: gets the status list, where the record names one.
+
+    Returns:
+        The last row's hash.
+
+    Raises:
+        ConsentError: the record was revoked, ended or exchanged since; the refusal is in the ledger.
+        LedgerError, OutputError: the ledger was tampered with, or cannot be written.
+    """
+    now = clock()
+    work = Work(permit.title, permit.purpose, permit.lender, permit.performer, permit.act)
+    evidence = _evidence(project, permit.lender, fetch)
+    with Ledger(project.ledger_path, clock=lambda: now).exclusive() as book:
+        book.verify([permit.ledger_entry])
+        try:
+            record, status = _covering(project, work, book, evidence, now)
+            if record.sha256 != permit.record_sha256:
+                raise ConsentError(
+                    f"The consent record of {permit.lender} was exchanged while this was rendered. Render again."
+                )
+        except RefusedError as error:
+            refused = error
+            about = {"lender": permit.lender, "performer": permit.performer, "act": permit.act, "at": "the end"}
+            book.append("refusal", {**about, "reason": str(error)[:2000]})
+        else:
+            return [book.append("render", {**row, **status}) for row in rows][-1]
+    raise refused
+
+
+def _evidence(project: Project, lender: str, fetch: Fetch) -> Evidence:
+    """The status list of the lender's record; a record that cannot be read is refused later, with its row."""
+    record = None
+    with suppress(ConsentError):
+        record = parse_record(read_bounded(project.consent_path(lender), "The consent record"))
+    return gather_status(project, record, fetch)
+
+
+def _covering(
+    project: Project, work: Work, book: Book, evidence: Evidence, now: datetime
+) -> tuple[ConsentRecord, dict[str, Any]]:
+    """The record that covers the work, and what the ledger keeps of its status list; raises RefusedError."""
     path = project.consent_path(work.lender)
     if not path.exists():
         raise ConsentError(
             f"There is no consent record of {work.lender}. Ask for one with: countenance consent request {work.lender}."
         )
     record = parse_record(read_bounded(path, f"The consent record of {work.lender}"))
-    reasons = reasons_against(record, work, clock(), book.entries())
-    if reasons:
-        raise ConsentError(f"The consent record of {work.lender} does not cover this. " + " ".join(reasons))
-    return record, _compare_faces(project, work, record, embeddings, embedder_id)
+    entries = book.entries()
+    reasons = reasons_against(record, work, now, entries)
+    status = judge_status(project, record, evidence, now, entries)
+    if status.revoked and find_revocation(entries, record) is None:  # kept: nothing takes a revocation back
+        names = {"lender": record.lender, "record_id": record.id, "record_sha256": record.sha256}
+        book.append("revocation", {**names, "by": "list", "reason": "", "status": status.facts})
+    if reasons or status.reasons:
+        raise ConsentError(
+            f"The consent record of {work.lender} does not cover this. " + " ".join([*reasons, *status.reasons])
+        )
+    return record, {} if status.facts is None else {"status": status.facts}
 
 
 def _compare_faces(

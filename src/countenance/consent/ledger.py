@@ -21,18 +21,20 @@ from typing import Any
 from countenance.consent.clock import Clock, format_time, utc_now
 from countenance.errors import LedgerError, OutputError
 
-__all__ = ["FACTS_LIMIT", "KINDS", "Book", "Entry", "Ledger"]
+__all__ = ["BEFORE_FIRST", "FACTS_LIMIT", "KINDS", "Book", "Entry", "Ledger", "entry_hash_of"]
 
 KINDS = (
     *("ledger", "request", "challenge", "capture", "record", "key", "revocation"),
-    *("permit", "refusal", "training", "render", "note"),
+    *("permit", "refusal", "training", "render", "destruction", "note"),
 )
 """What a row can be about."""
 
 FACTS_LIMIT = 32 * 1024
 """Largest row in bytes of JSON."""
 
-_BEFORE_FIRST = "0" * 64
+BEFORE_FIRST = "0" * 64
+"""What stands in the place of a row's hash before the first one."""
+
 _WAIT_SECONDS = 30.0
 
 _SCHEMA = (
@@ -173,11 +175,11 @@ class Book:
         """Add a row; see :meth:`Ledger.append`."""
         if kind not in KINDS:
             raise ValueError(f"Ledger.append: expected a kind out of {', '.join(KINDS)}, got {kind!r}")
-        text = json.dumps(dict(facts), sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
+        text = _facts_text(facts)
         if len(text) > FACTS_LIMIT:
             raise ValueError(f"Ledger.append: expected at most {FACTS_LIMIT} bytes of facts, got {len(text)}")
         last = self.head()
-        seq, previous = (last[0] + 1, last[1]) if last else (1, _BEFORE_FIRST)
+        seq, previous = (last[0] + 1, last[1]) if last else (1, BEFORE_FIRST)
         time = format_time(self._clock())
         entry_hash = _hash(seq, time, kind, text, previous)
         self._connection.execute(
@@ -206,7 +208,7 @@ class Book:
 
     def verify(self, anchors: Iterable[str] = ()) -> None:
         """Check the chain; see :meth:`Ledger.verify`."""
-        wanted, previous, count = set(anchors), _BEFORE_FIRST, 0
+        wanted, previous, count = set(anchors), BEFORE_FIRST, 0
         for seq, time, kind, text, linked, entry_hash in self._rows():
             count += 1
             if seq != count:
@@ -233,6 +235,15 @@ class Book:
         return LedgerError(
             f"The ledger {self._path} is not as it was written: at row {seq}, {reason}. Restore it from a backup."
         )
+
+
+def entry_hash_of(entry: Entry) -> str:
+    """The hash that a row must have by what it says; its own ``hash`` is not looked at."""
+    return _hash(entry.seq, entry.time, entry.kind, _facts_text(entry.facts), entry.previous)
+
+
+def _facts_text(facts: Mapping[str, Any]) -> str:
+    return json.dumps(dict(facts), sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
 
 
 def _hash(seq: int, time: str, kind: str, facts: str, previous: str) -> str:

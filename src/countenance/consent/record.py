@@ -40,7 +40,7 @@ RECORD_TYPE = "countenance-consent+jws"
 """``typ`` of a record: no other signed document of ours can pass for one."""
 
 _ISSUER = "urn:ietf:params:oauth:jwk-thumbprint:sha-256:"  # RFC 9278
-_MEMBERS = (*Terms.MEMBERS, "issuer", "key", "issued", "face", "adult", "statement")
+_MEMBERS = ("issuer", "key", "issued", "face", "adult", "statement")
 _WHAT = "The consent record"
 
 
@@ -143,7 +143,7 @@ def _signers(payload: dict[str, Any]) -> list[OKPKey]:
 
 
 def _from_payload(payload: dict[str, Any], data: bytes) -> ConsentRecord:
-    table = Table(payload, "the record", _MEMBERS)
+    table = Table(payload, "the record", (*Terms.members_of(payload), *_MEMBERS))
     terms = Terms.from_json(payload)
     key_id = public_key(table.raw("key")).thumbprint()
     if table.text("issuer") != _ISSUER + key_id:

@@ -17,7 +17,7 @@ from countenance.consent.ledger import Ledger
 from countenance.consent.statement import LANGUAGE, statement_text
 from countenance.consent.strict_json import canonical, loads, read_bounded
 from countenance.consent.template import FaceTemplate, load_template
-from countenance.consent.terms import FaceClaim, Table, Terms
+from countenance.consent.terms import FaceClaim, StatusPointer, Table, Terms
 from countenance.errors import ConsentError, InputError
 
 if TYPE_CHECKING:
@@ -57,6 +57,7 @@ def create_request(
     territory: str = "worldwide",
     label_required: bool = True,
     synthetic: bool = False,
+    status: StatusPointer | None = None,
     clock: Clock = utc_now,
 ) -> dict[str, Any]:
     """Make a request to a lender. If the lender's face is enrolled in the project, the request is about that face.
@@ -72,6 +73,7 @@ def create_request(
         territory: where the work may be shown.
         label_required: False asks the lender to allow renders without the visible label.
         synthetic: the lender is a synthetic person.
+        status: where a revocation shows, if there is a status list.
         clock: gives the present.
 
     Returns:
@@ -107,6 +109,7 @@ def create_request(
             label_required=label_required,
             not_before=start,
             expires=end,
+            status=status,
         )
     except ValueError as error:
         raise InputError(f"This cannot be asked: {error}. Change the request.") from error
@@ -139,7 +142,7 @@ def parse_request(request: Mapping[str, Any]) -> tuple[Terms, FaceClaim | None]:
         table = Table(dict(request), "the request", ("format", "terms", "statement", *optional))
         if table.raw("format") != REQUEST_FORMAT or len(optional) == 1:
             raise ValueError("it is not a request of this kind")  # noqa: TRY301 - one place turns them into sentences
-        terms = Terms.from_json(Table(table.raw("terms"), "terms", Terms.MEMBERS).members())
+        terms = Terms.from_json(Table(table.raw("terms"), "terms", Terms.members_of(table.raw("terms"))).members())
         face = FaceClaim.from_json(table.raw("face"), table.raw("adult")) if optional else None
         statement = Table(table.raw("statement"), "statement", ("language", "text"))
         same = statement.text("language") == LANGUAGE and statement.text("text") == statement_text(terms)
@@ -180,7 +183,10 @@ def write_request(project: Project, request: Mapping[str, Any], *, clock: Clock 
     signable, page = folder / "consent-request.json", folder / "consent-request.txt"
     write_bytes(page, str(request["statement"]["text"]).encode("utf-8"))
     write_bytes(signable, canonical(request))
-    Ledger(project.ledger_path, clock=clock).append("request", {"id": terms.id, "lender": terms.lender})
+    facts: dict[str, Any] = {"id": terms.id, "lender": terms.lender}
+    if terms.status is not None:
+        facts |= terms.status.to_json()
+    Ledger(project.ledger_path, clock=clock).append("request", facts)
     return signable, page
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Literal
 
 from countenance.config import clean_line
@@ -21,7 +22,7 @@ from countenance.consent.terms import MalformedError, Table
 from countenance.errors import ConsentError
 from countenance.project import Project
 
-__all__ = ["REVOCATION_TYPE", "Revocation", "find_revocation", "revoke", "sign_revocation"]
+__all__ = ["REVOCATION_TYPE", "Revocation", "Revoked", "find_revocation", "revoke", "sign_revocation"]
 
 REVOCATION_TYPE = "countenance-revocation+jws"
 """``typ`` of a signed revocation."""
@@ -37,8 +38,16 @@ class Revocation:
 
     record_id: str
     time: str
-    by: Literal["lender", "project"]
+    by: Literal["lender", "project", "list"]
     ledger_entry: str
+
+
+@dataclass(frozen=True, slots=True)
+class Revoked:
+    """That a record was revoked: at ``time`` where that is ``exact``, otherwise by then at the latest."""
+
+    time: datetime
+    exact: bool
 
 
 def sign_revocation(record: ConsentRecord, key: SigningKey, *, reason: str = "", clock: Clock = utc_now) -> bytes:
@@ -91,6 +100,8 @@ def revoke(
     facts: dict[str, Any] = {"reason": clean_line(reason, "reason") if reason else ""}
     if statement is not None:
         by, facts = "lender", {"reason": _verified_reason(record, statement), "statement": statement.decode("ascii")}
+    if record.status is not None:
+        facts |= record.status.to_json()
     facts |= {"lender": record.lender, "record_id": record.id, "record_sha256": record.sha256, "by": by}
     now = clock()
     entry = Ledger(project.ledger_path, clock=lambda: now).append("revocation", facts)
@@ -103,7 +114,8 @@ def find_revocation(entries: Iterable[Entry], record: ConsentRecord) -> Revocati
         if entry.kind == "revocation" and (
             entry.facts.get("record_id") == record.id or entry.facts.get("record_sha256") == record.sha256
         ):
-            by: Literal["lender", "project"] = "lender" if entry.facts.get("by") == "lender" else "project"
+            given = entry.facts.get("by")
+            by: Literal["lender", "project", "list"] = given if given in ("lender", "list") else "project"
             return Revocation(record.id, entry.time, by, entry.hash)
     return None
 

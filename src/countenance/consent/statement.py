@@ -42,7 +42,7 @@ def statement_text(terms: Terms) -> str:
         _section("HOW LONG", _term(terms)),
         _section("WHAT WE WILL NEVER DO", _never(terms)),
         _section("HOW EVERYBODY CAN TELL", _marks(terms)),
-        _section("HOW TO TAKE IT BACK", _revocation()),
+        _section("HOW TO TAKE IT BACK", _revocation(terms)),
         _section("WHAT YOU SIGN", _signature(terms)),
     ]
     return "\n".join(parts)
@@ -99,12 +99,22 @@ def _marks(terms: Terms) -> list[str]:
     ]
 
 
-def _revocation() -> list[str]:
+def _revocation(terms: Terms) -> list[str]:
     return [
         "At any time, without giving a reason. Run “countenance consent revoke” with your key and send us the file "
         "that it makes; or simply tell us, and we will enter it.",
         "From then on the program refuses to learn from your face or to show it. What was published before cannot be "
         "called back by a program; ask us to take it down.",
+        *_status(terms),
+    ]
+
+
+def _status(terms: Terms) -> list[str]:
+    if terms.status is None:
+        return []
+    return [
+        f"Whether it was taken back is also looked up in a list that shows no names: {terms.status.uri}, place "
+        f"{terms.status.index}, signed with the key {terms.status.issuer}. Without a fresh list the program refuses."
     ]
 
 

@@ -35,18 +35,19 @@ def sha256_hex(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
-def loads(data: bytes, what: str) -> dict[str, Any]:
+def loads(data: bytes, what: str, *, limit: int = SIZE_LIMIT) -> dict[str, Any]:
     """Read one JSON object.
 
     Args:
         data: the document's bytes.
         what: its name in messages, for example ``"The consent record"``.
+        limit: largest size in bytes.
 
     Raises:
         ConsentError: it is refused for one of the reasons above, or no object.
     """
-    if len(data) > SIZE_LIMIT:
-        raise ConsentError(f"{what} is larger than {SIZE_LIMIT // 1024} KiB. Ask for the original file.")
+    if len(data) > limit:
+        raise ConsentError(f"{what} is larger than {limit // 1024} KiB. Ask for the original file.")
     try:
         value = json.loads(
             data.decode("utf-8"),
@@ -64,8 +65,8 @@ def loads(data: bytes, what: str) -> dict[str, Any]:
     return value
 
 
-def read_bounded(path: Path, what: str) -> bytes:
-    """Read a small file, never more than the limit and never from a pipe or device.
+def read_bounded(path: Path, what: str, *, limit: int = SIZE_LIMIT) -> bytes:
+    """Read a small file, never more than ``limit`` bytes and never from a pipe or device.
 
     Raises:
         ConsentError: it is missing, no ordinary file, too large or not readable.
@@ -74,11 +75,11 @@ def read_bounded(path: Path, what: str) -> bytes:
         if not path.is_file():
             raise ConsentError(f"{what} is missing: there is no file {path}. Check the name.")
         with path.open("rb") as stream:
-            data = stream.read(SIZE_LIMIT + 1)
+            data = stream.read(limit + 1)
     except (OSError, ValueError) as error:
         raise ConsentError(f"{what} cannot be read from {path} ({error}). Check its permissions.") from error
-    if len(data) > SIZE_LIMIT:
-        raise ConsentError(f"{what} in {path} is larger than {SIZE_LIMIT // 1024} KiB. Ask for the original file.")
+    if len(data) > limit:
+        raise ConsentError(f"{what} in {path} is larger than {limit // 1024} KiB. Ask for the original file.")
     return data
 
 

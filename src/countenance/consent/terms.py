@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -19,9 +19,11 @@ __all__ = [
     "MEDIA",
     "MINIMUM_AGE",
     "PERFORMER_LIMIT",
+    "STATUS_SIZE",
     "VERSION",
     "FaceClaim",
     "MalformedError",
+    "StatusPointer",
     "Table",
     "Terms",
 ]
@@ -40,6 +42,9 @@ MAXIMUM_TERM = timedelta(days=3653)
 
 PERFORMER_LIMIT = 64
 """Most performers that one record can name."""
+
+STATUS_SIZE = 2**20
+"""Places of a status list: a fixed number, so that its size tells nothing."""
 
 _ID = re.compile(r"urn:uuid:[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}", re.ASCII)
 
@@ -138,6 +143,42 @@ def _person(name: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
+class StatusPointer:
+    """Where it can be looked up whether a record was revoked.
+
+    ``uri`` names the list (https, or ``urn:`` for one that is handed over as a file), ``index`` the record's place in
+    it, ``issuer`` the thumbprint of the key that must have signed it.
+
+    Raises:
+        ValueError: a member is out of range.
+    """
+
+    uri: str
+    index: int
+    issuer: str
+
+    def __post_init__(self) -> None:
+        if not _URI.fullmatch(self.uri):
+            raise ValueError("the status list is named by neither an https address nor a urn")
+        if not 0 <= self.index < STATUS_SIZE or not _KEY_ID.fullmatch(self.issuer):
+            raise ValueError("the status list's place or its issuer's key id is not one")
+
+    def to_json(self) -> dict[str, Any]:
+        """The member ``status`` of a request or record."""
+        return {"status_list": {"uri": self.uri, "idx": self.index, "issuer": self.issuer}}
+
+    @classmethod
+    def from_json(cls, value: object) -> StatusPointer:
+        """Read what :meth:`to_json` wrote (raises ValueError)."""
+        inner = Table(
+            Table(value, "status", ("status_list",)).raw("status_list"), "status_list", ("uri", "idx", "issuer")
+        )
+        if type(inner.raw("idx")) is not int:
+            raise MalformedError("idx of status_list is not a whole number")
+        return cls(inner.line("uri"), inner.raw("idx"), inner.text("issuer"))
+
+
+@dataclass(frozen=True, slots=True)
 class Terms:
     """Whose face, for whom, for what, and how long.
 
@@ -145,7 +186,8 @@ class Terms:
     flesh and blood has this face; ``requester`` who asks; ``purposes`` from
     :data:`countenance.config.PURPOSES`; ``performers`` in whose place the face may be shown, empty for anybody in
     this title; ``train`` allows to train a model; ``derive`` to use that model for further ones. ``not_before`` and
-    ``expires`` are aware, the latter the first moment that is not covered any more.
+    ``expires`` are aware, the latter the first moment that is not covered any more. ``status`` says where a revocation
+    shows, if there is such a place.
 
     Raises:
         ValueError: the terms contradict themselves or break the product's rules.
@@ -165,6 +207,7 @@ class Terms:
     label_required: bool
     not_before: datetime
     expires: datetime
+    status: StatusPointer | None = field(default=None, kw_only=True)
 
     def __post_init__(self) -> None:
         if not _ID.fullmatch(self.id):
@@ -200,9 +243,15 @@ class Terms:
                 "minors": "none",
             },
             "label_required": self.label_required,
+            **({} if self.status is None else {"status": self.status.to_json()}),
         }
 
     MEMBERS = ("version", "id", "subject", "requester", "not_before", "expires", "scope", "label_required")
+
+    @classmethod
+    def members_of(cls, value: object) -> tuple[str, ...]:
+        """The members that a document must have: ``status``, which older ones lack, only where it is there."""
+        return (*cls.MEMBERS, "status") if isinstance(value, dict) and "status" in value else cls.MEMBERS
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Terms:
@@ -237,6 +286,7 @@ class Terms:
             label_required=whole.flag("label_required"),
             not_before=whole.time("not_before"),
             expires=whole.time("expires"),
+            status=StatusPointer.from_json(value["status"]) if "status" in value else None,
         )
 
 
@@ -289,6 +339,8 @@ class FaceClaim:
 
 _AGE_METHOD = "apparent-age-median"
 _EMBEDDER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", re.ASCII)
+_KEY_ID = re.compile(r"[A-Za-z0-9_-]{43}", re.ASCII)
+_URI = re.compile(r"(?:https://[A-Za-z0-9.-]+(?::\d{1,5})?(?:/[\w.~%!$&'()*+,;=:@/?-]*)?|urn:[\w.~:-]+)", re.ASCII)
 _SHA256 = re.compile(r"[0-9a-f]{64}", re.ASCII)
 
 _SCOPE = ("purposes", "title", "media", "territory", "performers", "train", "derive", "sexual", "minors")

@@ -69,7 +69,7 @@ class Verification:
         contradicted = (
             self.footage.state in ("broken", "withheld_broken")
             or self.marks.watermark.state == "differs"
-            or self.consent.state in ("other_record", "matches_not_in_force_then")
+            or self.consent.state in ("other_record", "matches_not_in_force_then", "matches_revoked_then")
         )
         proven = self.integrity.state == "intact" and self.trust.state == "trusted" and self.claim is not None
         return "holds" if proven and not contradicted else "unproven"

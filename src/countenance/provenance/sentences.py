@@ -68,6 +68,12 @@ SENTENCES: dict[str, dict[str, str]] = {
         "force then and is now, until {expires}. A revocation since does not show in the file.",
         "matches_expired_since": "Made on {made_at} under the consent record at hand ({record_id}), which was in force "
         "then and is not now (until {expires}). Whether it may still be shown is for the record's terms.",
+        "matches_revoked_since": "Made on {made_at} under the consent record at hand ({record_id}): valid when made, "
+        "revoked since (on {revoked}). Nothing new may be made with this face; ask whether this may still be shown.",
+        "matches_revoked": "Made on {made_at} under the consent record at hand ({record_id}). By {revoked} that record "
+        "was revoked, and the list that says so does not say when: most likely valid when made, revoked since.",
+        "matches_revoked_then": "The consent record at hand ({record_id}) is the one that is named, but it was revoked "
+        "by {revoked}, before this was made ({made_at}).",
         "matches_not_in_force_then": "The consent record at hand ({record_id}) is the one that is named, but it was "
         "not in force on {made_at} (until {expires}).",
         "other_record": "The consent record at hand is not the one that the file names ({record_id}): the hashes "

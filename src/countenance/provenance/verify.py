@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
+    from countenance.consent.revoke import Revoked
     from countenance.provenance.manifest import RenderClaim
 
 __all__ = ["ConsentFacts", "Finding", "Marks", "Verification", "verify_file"]
@@ -63,6 +64,7 @@ def verify_file(
     path: Path,
     *,
     record: ConsentFacts | None = None,
+    revoked: Revoked | None = None,
     trusted_pem: str | None = None,
     search_watermark: bool = True,
     clock: Callable[[], datetime] = _utc_now,
@@ -72,6 +74,7 @@ def verify_file(
     Args:
         path: any file; one without marks is a normal answer, not an error.
         record: the consent record, where it is at hand.
+        revoked: that this record was revoked, where it is known.
         trusted_pem: certificates of the authorities to trust, PEM; None takes this installation's own, if it has one.
         search_watermark: decode the picture and look for the watermark (about as long as playing it ten times faster).
         clock: what time it is, aware.
@@ -95,7 +98,7 @@ def verify_file(
         trust=trust,
         footage=_footage(integrity, store, active),
         marks=marks,
-        consent=_consent(integrity, claim, record, clock()),
+        consent=_consent(integrity, claim, record, revoked, clock()),
         claim=claim,
         codes=tuple(sorted(codes)),
     )
@@ -240,7 +243,9 @@ def _watermark(path: Path, claim: RenderClaim | None, *, search: bool) -> Findin
     return sentences.finding("watermark", state, payload=found.payload.hex(), claimed=claimed.hex())
 
 
-def _consent(integrity: Finding, claim: RenderClaim | None, record: ConsentFacts | None, now: datetime) -> Finding:
+def _consent(
+    integrity: Finding, claim: RenderClaim | None, record: ConsentFacts | None, revoked: Revoked | None, now: datetime
+) -> Finding:
     if claim is None:
         return sentences.finding("consent", "not_relied_on" if integrity.state == "broken" else "absent")
     facts = {"record_id": claim.record_id, "made_at": f"{claim.made_at:%Y-%m-%d %H:%M} UTC"}
@@ -249,7 +254,17 @@ def _consent(integrity: Finding, claim: RenderClaim | None, record: ConsentFacts
     if record.sha256 != claim.record_sha256:
         return sentences.finding("consent", "other_record", **facts)
     facts["expires"] = f"{record.expires:%Y-%m-%d}"
+    if revoked is not None:
+        facts["revoked"] = f"{revoked.time:%Y-%m-%d %H:%M} UTC"
+    return sentences.finding("consent", _state_of(claim, record, revoked, now), **facts)
+
+
+def _state_of(claim: RenderClaim, record: ConsentFacts, revoked: Revoked | None, now: datetime) -> str:
+    """How the record at hand, which is the one that is named, stood when the file was made, and stands now."""
     if not record.not_before <= claim.made_at < record.expires:
-        return sentences.finding("consent", "matches_not_in_force_then", **facts)
-    in_force_now = record.not_before <= now < record.expires
-    return sentences.finding("consent", "matches" if in_force_now else "matches_expired_since", **facts)
+        return "matches_not_in_force_then"
+    if revoked is not None and revoked.time <= claim.made_at:
+        return "matches_revoked_then"
+    if revoked is not None:
+        return "matches_revoked_since" if revoked.exact else "matches_revoked"
+    return "matches" if record.not_before <= now < record.expires else "matches_expired_since"

@@ -244,8 +244,11 @@ class Job:
         facts: CheckpointFacts,
         footage_sha256: str,
     ) -> str:
-        """Append a row for each output to the ledger, all or none, before any appears. Returns the render's SHA-256."""
-        from countenance.consent.ledger import Ledger
+        """Enter each output into the ledger, all or none, before any appears, if consent still holds.
+
+        Returns the render's SHA-256.
+        """
+        from countenance.consent.gate import enter_render
 
         digest = file_sha256(signed)
         common = {
@@ -266,9 +269,7 @@ class Job:
             own = derived_id(watermark, "review").hex()
             rows.append(common | {"review": True, "render_sha256": file_sha256(review), "watermark": own})
         rows.append(common | {"render_sha256": digest, "watermark": watermark.hex()})
-        with Ledger(self.project.ledger_path).exclusive() as book:
-            for row in rows:
-                book.append("render", row)
+        enter_render(self.project, permit, *rows)
         return digest
 
 
