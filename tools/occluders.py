@@ -4,6 +4,7 @@ Each kind returns a :class:`drawing.Layer` of the crop's size. ``TRAINED`` is wh
 ``HELD_OUT`` is drawn by bench/occlusion.py only.
 """
 
+# ruff: noqa: I001 - the imports exploded would make this file too long
 from __future__ import annotations
 
 from collections.abc import Callable
@@ -12,26 +13,9 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 from drawing import (
-    CROP,
-    SUBPIXEL_BITS,
-    Layer,
-    Scene,
-    capsule,
-    circle,
-    colour_of,
-    curve,
-    hair_colour,
-    light_of,
-    line_of,
-    lit,
-    noise,
-    polygon,
-    rounded,
-    skin_colour,
-    stroke,
-    texture,
-    turned,
-)
+    CROP, SUBPIXEL_BITS, Layer, Scene, capsule, circle, colour_of, curve, hair_colour, light_of, line_of, lit,
+    noise, polygon, rounded, skin_colour, stroke, texture, turned,
+)  # fmt: skip
 
 if TYPE_CHECKING:
     from drawing import Array, Rng

@@ -36,7 +36,7 @@ def status() -> None:
 
     \b
     Examples:
-      countenance consent status publish status.jws --uri https://example.org/status.jws --key agency.key
+      countenance consent status publish status.jws --uri urn:agency:list --key agency.key
       countenance consent status check vera
     """
 
@@ -62,7 +62,7 @@ def publish(
 
     \b
     Example:
-      countenance consent status publish status.jws --uri https://example.org/status.jws --key agency.key
+      countenance consent status publish status.jws --uri urn:agency:list --key agency.key
     """
     from countenance.atomic import write_bytes
     from countenance.consent.keys import load_key

@@ -14,11 +14,11 @@ from typing import Any
 
 import pytest
 from consent_world import World, b64, payload_of, signed_raw, unb64, with_header, with_payload
+from status_world import PLACE, URI, Listed
 
 from countenance.config import ProjectConfig
 from countenance.consent.check import check_record
 from countenance.consent.gate import enter_render
-from countenance.consent.keys import SigningKey
 from countenance.consent.record import parse_record
 from countenance.consent.revoke import revoke
 from countenance.consent.status import (
@@ -32,47 +32,6 @@ from countenance.consent.strict_json import canonical
 from countenance.consent.terms import STATUS_SIZE, StatusPointer
 from countenance.errors import ConsentError, InputError
 from countenance.project import Project
-
-URI = "https://example.org/status.jws"
-PLACE = 700_001
-
-
-@dataclasses.dataclass
-class Listed:
-    """A world whose lender's record names a list, the list's issuer, and the file that the project takes it from."""
-
-    world: World
-    issuer: SigningKey
-    file: Path
-    pointer: StatusPointer
-
-    def publish(self, *places: int, **options: Any) -> bytes:
-        given = {"key": self.issuer, "uri": URI, "clock": self.world.clock, **options}
-        data = make_status_list(places, given.pop("key"), given.pop("uri"), **given)
-        self.file.write_bytes(data)
-        return data
-
-    def refused(self, says: str) -> None:
-        """Both the gate and the check say so, and the gate keeps it."""
-        with pytest.raises(ConsentError) as caught:
-            self.world.gate()
-        assert says in str(caught.value)
-        assert self.world.last().kind == "refusal"
-        record = self.world.project.consent_path("vera").read_bytes()
-        assert says in " ".join(check_record(record, project=self.world.project, clock=self.world.clock).problems)
-
-
-@pytest.fixture
-def listed(world: World, other_key: SigningKey) -> Listed:
-    pointer = StatusPointer(URI, PLACE, other_key.key_id)
-    config = dataclasses.replace(world.project.config, status_list="lists/status.jws")
-    world.project = Project(world.project.root, config)
-    world.accept(status=pointer)
-    file = world.project.root / "lists" / "status.jws"
-    file.parent.mkdir()
-    made = Listed(world, other_key, file, pointer)
-    made.publish()
-    return made
 
 
 def test_a_fresh_list_allows(listed: Listed) -> None:
