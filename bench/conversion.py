@@ -10,7 +10,8 @@ Each shot is converted by a process of its own, which has converted eight frames
 :func:`countenance.conversion.pipeline.convert`, with the real networks, a trained swift model, the label and the
 watermark, from file to file (``wall_fps``, ``cpu_ms``); then once more stage by stage (:mod:`conversion_work`). The
 crops of the lender that the model paints from are made anew each time, as in a first render. The footage is made by
-:mod:`conversion_footage`; the other three faces of four are those of other people, who are recognised and left alone.
+:mod:`conversion_footage`; the other three faces of four are those of other people, who are recognised and left alone
+(by thresholds of their own, see :data:`conversion_work.SETTINGS`).
 Where other programs want the cores, the wall clock says little: read CPU time, and ``two_cores_fps``, the frames a
 second for which two cores of one's own have time.
 """

@@ -21,13 +21,17 @@ from statistics import median
 
 import cv2
 
+from countenance.conversion.pipeline import convert
 from countenance.conversion.quality import QUALITIES, settings_for
 from countenance.media.probe import probe
 from countenance.media.read import read_frames
 from countenance.media.write import VideoWriter
 from countenance.perception.perceive import Perception
 from countenance.project import Project
-from countenance.render import render
+from countenance.provenance.label import draw_label
+from countenance.provenance.watermark import Watermarker
+from countenance.render import Extras
+from countenance.render.job import Job, performer_template
 from countenance.types import Frame
 
 RESULT = Path(__file__).parent / "results" / "conversion_qualities.json"
@@ -50,10 +54,20 @@ def enlarged(target: Path, frames: int, by: int) -> Path:
 
 def measured(project: Project, frames: int, rounds: int) -> dict[str, dict[str, dict[str, float]]]:
     """Rows by size and quality; the qualities take turns, so that what else the machine does falls on all alike."""
-    see, rows = Perception(), {}
+    rows: dict[str, dict[str, dict[str, float]]] = {}
+    see = Perception()
     with tempfile.TemporaryDirectory() as folder:
+        # The gate is asked once, and the model loaded once, for all of the renders.
+        job = Job(
+            project, CLIP, Path(folder) / "out.mp4", "lender", "performer", "swift", "cpu",
+            settings_for(), Extras(), label_shown=True,
+        )  # fmt: skip
+        faces = job.lender_faces(see)
+        swapper = job.model(job.permit(faces, see), faces, None)
+        template = performer_template(project, "performer")
         for name, by in SIZES.items():
             clip = enlarged(Path(folder) / f"{by}.mp4", frames, by)
+            info = probe(clip)
             seconds: dict[str, list[float]] = {quality: [] for quality in QUALITIES}
             sizes: dict[str, int] = {}
             for _ in range(rounds):
@@ -64,12 +78,19 @@ def measured(project: Project, frames: int, rounds: int) -> dict[str, dict[str, 
                         first.append(time.process_time())
 
                     output = Path(folder) / "out.mp4"
-                    render(
-                        project, clip, lender="lender", performer="performer", output=output, overwrite=True,
-                        settings=settings_for(quality), perception=see, progress=progress,
-                    )  # fmt: skip
-                    # From the first finished frame to the last: loading is not counted.
-                    seconds[quality].append((first[-1] - first[0]) / (len(first) - 1))
+                    convert(
+                        clip,
+                        output,
+                        swapper=swapper,
+                        performer_template=template,
+                        label=draw_label,
+                        watermark=Watermarker(bytes(5), (info.height, info.width)),
+                        perception=see,
+                        settings=settings_for(quality),
+                        progress=progress,
+                    )
+                    # From the first finished frame to the end, when the encoder has let go of the last one.
+                    seconds[quality].append((time.process_time() - first[0]) / (len(first) - 1))
                     sizes[quality] = output.stat().st_size
             rows[name] = {
                 quality: {"cpu_ms": 1000.0 * median(seconds[quality]), "bytes": sizes[quality]} for quality in QUALITIES

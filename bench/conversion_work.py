@@ -44,6 +44,9 @@ __all__ = ["Cast", "ProcessWatch", "convert_whole", "settled", "staged"]
 _CHUNK = 24  # frames
 _STILL_SECONDS = 0.001
 
+# The synthetic people look more alike to the embedder (0.55 to 0.68 against the performer's 0.87) than people do.
+SETTINGS = ConvertSettings(performer_cosine=0.8, other_cosine=0.75)
+
 
 class ProcessWatch(Stopwatch):
     """Adds up the CPU seconds of the whole process, the networks' own threads included."""
@@ -80,7 +83,7 @@ class Cast:
         swapper = load_swapper(project, lender, performer, preset="swift", device="cpu")
         with FaceSet.open(project.faceset_path(performer)) as faces:
             template = template_of(faces.vectors("kept").embeddings)
-        return cls(swapper, template, Perception(), ConvertSettings())
+        return cls(swapper, template, Perception(), SETTINGS)
 
 
 def convert_whole(footage: Path, out: Path, actors: Cast) -> ConvertReport:
@@ -104,7 +107,8 @@ def staged(footage: Path, out: Path, actors: Cast) -> dict[str, dict[str, float]
     settings, info = actors.settings, probe(footage)
     tracker = Tracker(actors.see, actors.template, settings, watch)
     painter = Painter(actors.swapper, settings, None, watch)
-    decider = Decider(settings, SAME_PERSON_COSINE, painter.crop_size)
+    looks_back = [tracker.look_back] if hasattr(tracker, "look_back") else []  # an older tree's tracker cannot
+    decider = Decider(settings, settings.performer_cosine or SAME_PERSON_COSINE, painter.crop_size, *looks_back)
     watermark = Watermarker(b"bench", (info.height, info.width))
     feed: deque[Frame] = deque()
     decided = decider(tracker(frame) for frame in _screened(feed, actors.see, settings, watch))

@@ -57,6 +57,7 @@ class Studio:
     def __init__(self, project: Project, folder: Path) -> None:
         self.project, self.folder = project, folder
         self.see = Perception()
+        self.mark = secrets.token_bytes(5)  # one for all, or they would differ by their marks
         # The gate is asked once, and the model loaded once, for all of the renders.
         job = Job(
             project, CLIPS / "test_A.mp4", folder / "render.mp4", "lender", "performer", "swift", "cpu",
@@ -89,7 +90,7 @@ class Studio:
                 swapper=self.swapper,
                 performer_template=self.template,
                 label=draw_label,
-                watermark=Watermarker(secrets.token_bytes(5), (info.height, info.width)),
+                watermark=Watermarker(self.mark, (info.height, info.width)),
                 perception=self.see,
                 settings=ConvertSettings(**{"crf": 6, **knobs}),
             )
@@ -211,7 +212,7 @@ def _warmth(lines: dict[str, Sequence[np.ndarray]]) -> np.ndarray:
     for (name, frames), colour in zip(lines.items(), ("#d55e00", "#0072b2", "#009e73"), strict=True):
         axis.plot(warm(frames) - below, label=name, color=colour, linewidth=1.6)
     axis.set_xlabel("frame")
-    axis.set_ylabel("red − blue, from the footage's")
+    axis.set_ylabel("warmth, from the footage's", fontsize=9)
     axis.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False, fontsize=9)
     figure.tight_layout()
     canvas.draw()
@@ -241,23 +242,24 @@ def panels(studio: Studio) -> dict[str, Callable[[], Panels]]:
         return _face(frames[look])
 
     def stricter(name: str, values: Sequence[Any], clip: Path) -> Panels:
-        """The default and the first value that still lets some frame through, where they differ most."""
-        usual = studio.frames(clip, **{name: getattr(default, name)})
+        """The default and the first value that lets some frames through, not all; where they differ most."""
+        usual = getattr(default, name)
+        loose = studio.frames(clip, **{name: usual})
         for value in values:
             try:
                 strict = studio.frames(clip, **{name: value})
             except NoFaceError:
                 continue
-            changes = [np.abs(a.astype(int) - b).mean() for a, b in zip(usual, strict, strict=True)]
+            changes = [np.abs(a.astype(int) - b).mean() for a, b in zip(loose, strict, strict=True)]
             at = int(np.argmax(changes))
-            if changes[at] < 5.0:
-                continue
-            return [(f"{name} {getattr(default, name)}", _face(usual[at])), (f"{name} {value}", _face(strict[at]))]
+            if changes[at] > 5.0:
+                return [(f"{name} {usual}", _face(loose[at])), (f"{name} {value}", _face(strict[at]))]
         raise SystemExit(f"No value of {name} lets some frames through, and not all.")
 
     def unlike(name: str, values: tuple[Any, Any], show: Callable[..., np.ndarray], **more: Any) -> Panels:
         (one, before), (other, after) = compared(name, values, studio.evening, show, **more)
-        change = np.clip(128 + 8 * (after.astype(int) - before), 0, 255).astype(np.uint8)
+        change = cv2.GaussianBlur(after.astype(np.float32) - before, (0, 0), 2.0)
+        change = np.clip(128 + 8 * change, 0, 255).astype(np.uint8)
         return [(one, before), (other, after), ("the difference, 8 times", change)]
 
     def sheet(name: str, values: Sequence[Any], clip: Path, at: Sequence[int], **more: Any) -> Panels:
@@ -290,6 +292,7 @@ def panels(studio: Studio) -> dict[str, Callable[[], Panels]]:
         "smallest_face": lambda: stricter("smallest_face", (110, 100, 90), studio.coming),
         "largest_yaw_degrees": lambda: stricter("largest_yaw_degrees", (12.0, 15.0, 18.0), plain),
         "largest_pitch_degrees": lambda: stricter("largest_pitch_degrees", (12.0, 12.75, 13.5, 11.25), plain),
+        "largest_misfit_cm": lambda: stricter("largest_misfit_cm", (0.35, 0.3, 0.4, 0.25), plain),
         "fade_frames": lambda: sheet(
             "fade_frames", (0, default.fade_frames), plain, range(21, 31, 2), largest_yaw_degrees=15.0
         ),

@@ -39,20 +39,22 @@ GROUPS: dict[str, tuple[Knob, ...]] = {
             "How the face is laid into the footage. `feather` mixes by the mask alone; `pyramid` mixes coarse colours "
             "over a wide rim and fine detail over a narrow one, which hides the seam of a face whose colour is off.",
             "the pyramid costs a few milliseconds a frame more, by the face's area",
-            "the cheek in blue light, with color_strength 0.4 so that there is something to hide: feather, pyramid, difference",
+            "the cheek in blue light, with color_strength 0.4 so that there is something to hide"
+            ": feather, pyramid, difference",
             "pyramid, feather",
         ),
         Knob(
             "color_strength",
             "How far the face's colours are moved to the footage's. 0 leaves the model's own.",
             "none",
-            "blue light, unlike any that the model was trained on: 0, 1 and their difference; the model itself does most of it",
+            "blue light, unlike any that the model was trained on: 0, 1 and their difference"
+            "; the model itself does most of it",
         ),
         Knob(
             "color_seconds",
             "Time constant of that match. Short follows flickering light, long is calm.",
             "none",
-            "the cheek under a lamp that jumps every six frames: how far its warmth is from the footage's",
+            "the cheek under a lamp that jumps every six frames: its warmth (red less blue) less the footage's",
         ),
         Knob(
             "occlusion",
@@ -119,6 +121,12 @@ GROUPS: dict[str, tuple[Knob, ...]] = {
             "A face turned farther up or down is veiled.",
             "none",
             "the default and a strict value",
+        ),
+        Knob(
+            "largest_misfit_cm",
+            "A face whose landmarks lie farther from every head's shape is veiled: motion blur, mostly.",
+            "none",
+            "the default and a value so strict that it doubts a good picture",
         ),
         Knob(
             "fade_frames",

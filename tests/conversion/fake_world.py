@@ -29,6 +29,7 @@ class Face:
     yaw: float = 0.0
     age: float = 40.0
     clarity: float = 14.0
+    squeeze: float = 1.0
     found_near: bool = False
     found_wide: bool = False
 
@@ -37,6 +38,7 @@ class Face:
         turn = np.radians(self.yaw)
         turned = shape @ np.array([[np.cos(turn), 0, -np.sin(turn)], [0, 1, 0], [np.sin(turn), 0, np.cos(turn)]])
         turned *= self.height / np.ptp(shape[:, 1])
+        turned[:, 0] *= self.squeeze
         turned[:, :2] += [self.x, self.y]
         return np.concatenate([turned, np.repeat(turned[:1], 10, axis=0)])
 

@@ -19,6 +19,7 @@ ROOT = Path(__file__).parents[2]
 RULES = {
     "strong_score", "weak_score", "least_presence", "performer_cosine", "other_cosine", "smallest_face",
     "largest_yaw_degrees", "largest_pitch_degrees", "fade_frames", "hold_seconds", "screen_seconds", "occlusion",
+    "largest_misfit_cm",
 }  # fmt: skip
 
 

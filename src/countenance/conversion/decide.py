@@ -33,6 +33,9 @@ _EXPRESSION_REACH = 2  # lids and lips move faster than the head: their landmark
 _HARDLY_A_FACE = 0.25  # cosine under which what only the lower threshold takes for a face is none
 _BACK_DEGREES = 8.0  # a veiled face must turn back so far inside the limit before it is replaced again
 _BACK_SIZE = 1.15  # and grow so far above the smallest size
+_BACK_FIT = 0.85  # and fit so much better
+_IN_THE_WAY = 0.25  # of the smaller of two faces' boxes
+_UNSURE_PLACE = 1.2  # the veil is larger where only its place is known, not its outline
 _SAME_PLACE = 0.3  # intersection over union of boxes that hold one face
 _FORGET_FRAMES = 250
 LOWER = "found only by the detector's lower threshold"
@@ -144,6 +147,8 @@ class Decider:
 
     def _face(self, seen: WatchedFrame, look: Look, best: float | None) -> DecidedFace:
         ellipse = head_ellipse(look.box_xyxy)
+        if look.landmarks is None or look.evidence != "strong":
+            ellipse = ellipse * np.array([1.0, 1.0, _UNSURE_PLACE, _UNSURE_PLACE], np.float32)
 
         def veiled(reason: str) -> DecidedFace:
             return DecidedFace(look.track.number, "veil", reason, ellipse, veil_amount=1.0)
@@ -161,6 +166,8 @@ class Decider:
         if best is not None and score is not None and score < best - _CLEARLY_LESS:
             return veiled("somebody else in the frame is more like the performer")
         doubt = self._doubt(look)
+        if not doubt and any(_is_in_the_way(look, other) for other in seen.looks):
+            doubt = "another face is in the way"
         return veiled(doubt) if doubt else DecidedFace(look.track.number, "replace", "", ellipse)
 
     def _faded(self, seen: WatchedFrame, look: Look, face: DecidedFace, to_come: list[WatchedFrame]) -> DecidedFace:
@@ -215,7 +222,10 @@ class Decider:
         box = box_of(landmarks.points_xy)
         if box[3] - box[1] < settings.smallest_face * (_BACK_SIZE if veiled else 1.0):
             return "face too small"
-        yaw, pitch, _ = geometry.head_pose_degrees(landmarks.points_xy, landmarks.depth)
+        fit = geometry.fit_canonical(landmarks.points_xy, landmarks.depth)
+        if _misfit_cm(landmarks, fit) > settings.largest_misfit_cm * (_BACK_FIT if veiled else 1.0):
+            return "landmarks unsure"
+        yaw, pitch, _ = geometry.pose_degrees(fit)
         back = _BACK_DEGREES if veiled else 0.0
         if abs(yaw) > settings.largest_yaw_degrees - back:
             return "face turned away"
@@ -231,6 +241,25 @@ class Decider:
         matrix = geometry.aligned_from_frame(history.at(index, self._settings.smoothing_frames), self._crop_size)
         landmarks = FaceLandmarks(points, measured.depth, measured.blendshapes, measured.presence)
         return replace(face, landmarks=landmarks, aligned_from_frame=matrix)
+
+
+def _is_in_the_way(look: Look, other: Look) -> bool:
+    """Whether somebody else's face covers a part of a face or is covered by it: landmarks then belong to both."""
+    if other is look or _is_performer(other) or other.landmarks is None or not other.track.strong:
+        return False
+    low = np.maximum(look.box_xyxy[:2], other.box_xyxy[:2])
+    high = np.minimum(look.box_xyxy[2:], other.box_xyxy[2:])
+    areas = (float(np.prod(box[2:] - box[:2])) for box in (look.box_xyxy, other.box_xyxy))
+    return float(np.prod(np.maximum(high - low, 0.0))) > _IN_THE_WAY * min(areas)
+
+
+def _misfit_cm(landmarks: FaceLandmarks, frame_from_mesh: Float64) -> float:
+    """How far the rigid landmarks lie from the canonical mesh in the picture, root mean square, in its centimetres."""
+    mesh = geometry.canonical_face().vertices_cm[geometry.RIGID_POINTS].astype(np.float64) * [1.0, -1.0, -1.0]
+    laid = mesh @ frame_from_mesh[:2, :3].T + frame_from_mesh[:2, 3]
+    off = laid - landmarks.points_xy[geometry.RIGID_POINTS]
+    scale = float(np.cbrt(np.linalg.det(frame_from_mesh[:, :3])))
+    return float(np.sqrt((off**2).sum(axis=1).mean())) / scale
 
 
 def _spread_doubt(waiting: deque[WatchedFrame], newest: WatchedFrame) -> None:

@@ -51,7 +51,7 @@ class Identity:
     Attributes:
         looks: how many there were.
         highest: the highest cosine of all looks; −1 before the first.
-        doubtful: whether the last look clearly showed somebody else, or a strange sight of the performer.
+        doubtful: whether the last look clearly showed somebody else, or nothing that can be told from anybody.
     """
 
     def __init__(self, performer_cosine: float, other_cosine: float) -> None:
@@ -74,7 +74,7 @@ class Identity:
         self.looks += 1
         self.highest = max(self.highest, cosine)
         clear = clarity >= CLEAR
-        self.doubtful = clear and cosine < self._performer - _DOUBT
+        self.doubtful = clarity < _BLIND or (clear and cosine < self._performer - _DOUBT)
         if clear or cosine < limit or cosine >= self._performer:
             self._remember(cosine, limit)
         self.verdict = self._judge()

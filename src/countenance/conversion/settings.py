@@ -26,6 +26,7 @@ _BOUNDS = {
     "smallest_face": (8, 4096),
     "largest_yaw_degrees": (0.0, 90.0),
     "largest_pitch_degrees": (0.0, 90.0),
+    "largest_misfit_cm": (0.0, 10.0),
     "fade_frames": (0, 30),
     "hold_seconds": (0.0, 10.0),
     "screen_seconds": (0.04, 2.0),
@@ -58,8 +59,10 @@ class ConvertSettings:
 
     Failing closed
         A performer's face under ``smallest_face`` pixels high or turned by more than ``largest_yaw_degrees`` or
-        ``largest_pitch_degrees`` is veiled, as is the place where one was last seen, for ``hold_seconds``. Over
-        ``fade_frames`` the replaced face passes into the veil before it is needed, and out of it afterwards.
+        ``largest_pitch_degrees`` is veiled, as is the place where one was last seen, for ``hold_seconds``; so is one
+        whose landmarks lie farther than ``largest_misfit_cm`` from every head's (bench/leaks.py's people: 0.24 to 0.43
+        in good pictures, 0.8 and more with 30 % of the face's height of motion blur). Over ``fade_frames`` the
+        replaced face passes into the veil before it is needed, and out of it afterwards.
 
     Work
         ``screen_seconds``: a frame so often is screened. ``batch_frames``: at most so many frames' faces go to the
@@ -90,6 +93,7 @@ class ConvertSettings:
     smallest_face: int = 20
     largest_yaw_degrees: float = 70.0
     largest_pitch_degrees: float = 50.0
+    largest_misfit_cm: float = 0.8
     fade_frames: int = 5
     hold_seconds: float = 0.5
     screen_seconds: float = 0.5

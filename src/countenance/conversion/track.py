@@ -31,6 +31,7 @@ Evidence = Literal["strong", "weak", "tracker", "hindsight", "none"]
 search that started from a later frame, nothing."""
 
 _SAME_PLACE = 0.3  # intersection over union of two boxes of one face
+_AGREES = 0.5  # of a face's landmarks with its detection; less after a jump, when they fit half of it
 _SAME_FACE = 0.6  # of two tracks' landmarks: they follow one face
 _NEAR = 1.5  # boxes grown by half touch: faces that may be about to cross
 _FIRST_LOOKS = 3
@@ -151,7 +152,8 @@ class Tracker:
         claims = _claims(self._tracks, strong)
         claims |= _claims([track for track in self._tracks if track not in claims], weak)
         claimed = {id(face) for face in claims.values()}
-        places = [self._follow(frame, track, claims.get(track)) for track in self._tracks]
+        taken = [face.box_xyxy for face in claims.values()]
+        places = [self._follow(frame, track, claims.get(track), taken) for track in self._tracks]
         places += [self._begin(frame, face) for face in strong + weak if id(face) not in claimed]
         self._drop_doubles(places)
         looks = [self._recognise(frame, place) for place in places if place.track in self._tracks]
@@ -218,17 +220,19 @@ class Tracker:
         with self._watch("detect"):
             return self._see.search.near(rgb, box_xyxy, degrees, self._settings.weak_score)
 
-    def _follow(self, frame: Frame, track: Track, detection: Detection | None) -> _Place:
+    def _follow(self, frame: Frame, track: Track, detection: Detection | None, taken: list[Float32]) -> _Place:
         """A known track in this frame, by its last landmarks where they hold, else by its detection."""
         landmarks = None
         if track.landmarks is not None:
             landmarks = self._landmarks(frame.rgb, track.landmarks)
-        searched = detection is None and track.identity.verdict != "other"
+        searched = detection is None and track.identity.verdict != "other" and (track.strong or landmarks is not None)
         if searched:
             box = track.predicted_box() if landmarks is None else box_of(landmarks.points_xy)
             detection = self._near(frame.rgb, box, track.degrees if landmarks is None else _lean(landmarks))
+            if detection is not None and any(overlap(detection.box_xyxy, box) >= _SAME_PLACE for box in taken):
+                detection = None  # somebody else's
         if detection is not None and (
-            landmarks is None or overlap(box_of(landmarks.points_xy), detection.box_xyxy) < _SAME_PLACE
+            landmarks is None or overlap(box_of(landmarks.points_xy), detection.box_xyxy) < _AGREES
         ):
             landmarks = self._landmarks(frame.rgb, detection)
         if detection is None and landmarks is not None and landmarks.presence < _SURE_PRESENCE:

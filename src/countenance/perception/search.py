@@ -21,6 +21,7 @@ __all__ = ["FaceSearch"]
 
 _SIDE = 256  # of the crop around a place: a face fills a third of it, which the detector knows best
 _REACH = 3.0  # sides of the crop in sides of the place
+_OF_SIZE = 1.6  # how many times larger or smaller than expected
 _WIDE_SIDE = 640
 _TILE_OVERLAP = 96  # a face cut by a tile's border is whole in the next tile, up to this height
 _SAME = 0.3
@@ -54,7 +55,7 @@ class FaceSearch:
         for more in (0.0, *_QUARTER_TURNS):
             crop_from_frame = _turned(centre, side, degrees + more)
             found = self._detector(cut(rgb, crop_from_frame, _SIDE), min_score=min_score)
-            inside = [_back(face, crop_from_frame) for face in found if _is_central(face)]
+            inside = [_back(face, crop_from_frame) for face in found if _is_expected(face)]
             if inside:
                 return max(inside, key=lambda face: face.score)
         return None
@@ -112,10 +113,12 @@ def _rot90(height: int, width: int, turns: int) -> Float64:
     }[turns]
 
 
-def _is_central(face: Detection) -> bool:
-    """Whether the crop's middle third, where the face was expected, holds its middle."""
+def _is_expected(face: Detection) -> bool:
+    """Whether a face is about where and as large as it should be: in the crop's middle, a third of its side."""
     middle = (face.box_xyxy[:2] + face.box_xyxy[2:]) / 2.0
-    return bool((np.abs(middle - _SIDE / 2.0) < _SIDE / _REACH / 1.5).all())
+    expected = _SIDE / _REACH
+    size = float(max(face.box_xyxy[2:] - face.box_xyxy[:2])) / expected
+    return bool((np.abs(middle - _SIDE / 2.0) < expected / 1.5).all()) and 1.0 / _OF_SIZE < size < _OF_SIZE
 
 
 def _back(face: Detection, there_from_frame: Float64) -> Detection:
