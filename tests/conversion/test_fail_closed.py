@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from fake_world import PERFORMER, Face, World, frame, swap_black
 
+from countenance.conversion import state
 from countenance.conversion.decide import DecidedFrame, Decider
 from countenance.conversion.recognise import Identity, dismissible_cosine
 from countenance.conversion.settings import ConvertSettings
@@ -134,3 +135,49 @@ def test_a_fading_veil_lies_over_the_replaced_face_only() -> None:
         assert np.abs(middle - item.frame.rgb[84:100, 152:168]).max(axis=2).min() > 4 or middle.std() < 12
         assert painted.veiled == ((1, "face turned away"),)
         assert painted.replaced == int(item.faces[0].action == "replace")
+
+
+@pytest.mark.parametrize("stop", [7, 12, 15, 19])
+def test_interrupted_anywhere_the_decisions_stay_the_same(stop: int) -> None:
+    """Fades, hysteresis, tracks looked back for and doubts go on from what was remembered."""
+    script = _script(31, Face(160, 90))
+    for index in (13, 14):
+        script[index] = [Face(160, 90, yaw=80.0)]
+    for index in range(18, 22):
+        script[index] = [Face(160, 90, score=0.1, presence=0.0)]
+    for index in range(16, 31):
+        script[index].append(Face(260, 90, height=60, score=0.1, found_wide=True, found_near=True, cosine=0.7))
+
+    def memory_at(index: int) -> tuple[object, object, list[DecidedFrame]]:
+        tracker = Tracker(World(script), PERFORMER, SETTINGS)
+        decider = Decider(SETTINGS, 0.65, look_back=tracker.look_back)
+        kept: list[object] = [None, None]
+
+        def watch():
+            for number in range(len(script)):
+                if number == index:
+                    kept[0] = state.dump(tracker)
+                yield tracker(frame(number))
+
+        decided = []
+        for item in decider(watch()):
+            decided.append(item)
+            if item.frame.index + 1 == index:
+                kept[1] = state.dump(decider)
+        return kept[0], kept[1], decided
+
+    of_tracker, of_decider, whole = memory_at(stop)
+    tracker = Tracker(World(script), PERFORMER, SETTINGS)
+    decider = Decider(SETTINGS, 0.65, look_back=tracker.look_back)
+    state.fill(tracker, of_tracker)
+    state.fill(decider, of_decider)
+    again = list(decider(tracker(frame(index)) for index in range(stop, len(script))))
+
+    def facts(decided: list[DecidedFrame]) -> list[object]:
+        return [
+            (item.shot, [(f.track, f.action, f.reason, f.veil_amount, f.ellipse.tolist()) for f in item.faces])
+            for item in decided
+        ]
+
+    assert facts(again) == facts(whole[stop:])
+    assert any(0.0 < face.veil_amount < 1.0 for item in whole for face in item.faces)

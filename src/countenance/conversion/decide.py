@@ -30,7 +30,6 @@ Action = Literal["replace", "veil", "pass"]
 
 _CLEARLY_LESS = 0.15  # cosine by which somebody else must be less like the performer than the performer is
 _EXPRESSION_REACH = 2  # lids and lips move faster than the head: their landmarks are steadied over fewer frames
-_HARDLY_A_FACE = 0.25  # cosine under which what only the lower threshold takes for a face is none
 _BACK_DEGREES = 8.0  # a veiled face must turn back so far inside the limit before it is replaced again
 _BACK_SIZE = 1.15  # and grow so far above the smallest size
 _BACK_FIT = 0.85  # and fit so much better
@@ -212,8 +211,7 @@ class Decider:
         if best is not None and identity.score is not None and identity.score < best - _CLEARLY_LESS:
             return True
         missing = seen.shot == self._shot_of_performer and best is None
-        hardly = not look.track.strong and look.landmarks is None and identity.highest < _HARDLY_A_FACE
-        return hardly and not missing
+        return look.landmarks is None and look.track.is_hardly_a_face and not missing
 
     def _unfit(self, track: Track, landmarks: FaceLandmarks) -> str:
         """Why landmarks cannot carry a replacement; empty when they can."""

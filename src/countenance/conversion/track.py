@@ -34,6 +34,7 @@ _SAME_PLACE = 0.3  # intersection over union of two boxes of one face
 _AGREES = 0.5  # of a face's landmarks with its detection; less after a jump, when they fit half of it
 _SAME_FACE = 0.6  # of two tracks' landmarks: they follow one face
 _NEAR = 1.5  # boxes grown by half touch: faces that may be about to cross
+_HARDLY_A_FACE = 0.25  # highest cosine of what is none
 _FIRST_LOOKS = 3
 _LOOK_AGAIN_SECONDS = 0.4
 _SURE_PRESENCE = 0.9  # of landmarks that no detection supports
@@ -67,6 +68,11 @@ class Track:
     def predicted_box(self) -> Float32:
         """Where the face should be in the next frame."""
         return self.box_xyxy + np.tile(self.velocity_xy, 2)
+
+    @property
+    def is_hardly_a_face(self) -> bool:
+        """Whether only the detector's lower threshold takes it for a face: no landmarks fit, and it is like nobody."""
+        return not self.strong and self.landmarks is None and self.identity.highest < _HARDLY_A_FACE
 
     def move_to(self, box_xyxy: Float32) -> None:
         """Take the box of the present frame."""
@@ -234,7 +240,10 @@ class Tracker:
         if detection is not None and (
             landmarks is None or overlap(box_of(landmarks.points_xy), detection.box_xyxy) < _AGREES
         ):
-            landmarks = self._landmarks(frame.rgb, detection)
+            weak = detection.score < self._settings.strong_score
+            idle = weak and track.is_hardly_a_face and track.identity.looks >= _FIRST_LOOKS
+            if not idle or frame.index % max(self._settings.lookahead_frames, 1) == 0:
+                landmarks = self._landmarks(frame.rgb, detection)
         if detection is None and landmarks is not None and landmarks.presence < _SURE_PRESENCE:
             landmarks = None
         if searched and detection is not None and landmarks is None and detection.score < self._settings.strong_score:
@@ -309,6 +318,8 @@ class Tracker:
         track, identity = place.track, place.track.identity
         since = float(frame.pts_seconds) - track.looked_seconds
         waited = frame.index - track.looked_index >= self._settings.lookahead_frames
+        if track.is_hardly_a_face and identity.looks >= _FIRST_LOOKS:
+            return waited
         return (
             identity.looks < _FIRST_LOOKS
             or identity.verdict in ("unknown", "uncertain")
