@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from countenance import geometry
-from countenance.conversion.track import Look, Track, WatchedFrame, box_of, overlap
+from countenance.conversion.track import SAME_PLACE, Look, Track, WatchedFrame, box_of, overlap
 from countenance.conversion.veil import head_ellipse
 from countenance.types import FaceLandmarks
 
@@ -35,9 +35,8 @@ _BACK_SIZE = 1.15  # and grow so far above the smallest size
 _BACK_FIT = 0.85  # and fit so much better
 _IN_THE_WAY = 0.25  # of the smaller of two faces' boxes
 _UNSURE_PLACE = 1.2  # the veil is larger where only its place is known, not its outline
-_SAME_PLACE = 0.3  # intersection over union of boxes that hold one face
 _FORGET_FRAMES = 250
-LOWER = "found only by the detector's lower threshold"
+_LOWER = "found only by the detector's lower threshold"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -156,7 +155,7 @@ class Decider:
         if "performer" not in verdicts:
             if "other" in verdicts or self._is_nobody(seen, look, best):
                 return DecidedFace(look.track.number, "pass", "", ellipse)
-            return veiled("identity uncertain" if look.track.strong else LOWER)
+            return veiled("identity uncertain" if look.track.strong else _LOWER)
         score = look.track.identity.score
         if "other" in verdicts:
             return veiled("identity uncertain within the track")
@@ -200,7 +199,7 @@ class Decider:
             return "face lost" if look.evidence == "none" else "landmarks lost"
         proven = look.cosine is not None and look.cosine >= self._performer_cosine
         if look.evidence != "strong" and not proven:
-            return LOWER
+            return _LOWER
         return "identity uncertain within the track" if look.doubtful else self._unfit(look.track, look.landmarks)
 
     def _is_nobody(self, seen: WatchedFrame, look: Look, best: float | None) -> bool:
@@ -272,7 +271,7 @@ def _spread_doubt(waiting: deque[WatchedFrame], newest: WatchedFrame) -> None:
 
 
 def _is_same(look: Look, other: Look) -> bool:
-    return other.evidence != "none" and overlap(look.box_xyxy, other.box_xyxy) > _SAME_PLACE
+    return other.evidence != "none" and overlap(look.box_xyxy, other.box_xyxy) > SAME_PLACE
 
 
 def _best(seen: WatchedFrame) -> float | None:

@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 
 from countenance import geometry
+from countenance.perception.occlusion import EYES, LIPS
 from countenance.types import Mask
 
 if TYPE_CHECKING:
@@ -19,11 +20,7 @@ _SOFTNESS = 0.022  # standard deviation of the hull's blur, in sides of the crop
 _SUBPIXEL_BITS = 4
 
 # Contours of the lids and lips in MediaPipe's mesh: what is inside opens and closes, so it tells nothing of the light.
-OPENINGS = (
-    np.array([33, 246, 161, 160, 159, 158, 157, 173, 133, 155, 154, 153, 145, 144, 163, 7], np.intp),
-    np.array([263, 466, 388, 387, 386, 385, 384, 398, 362, 382, 381, 380, 374, 373, 390, 249], np.intp),
-    np.array([61, 185, 40, 39, 37, 0, 267, 269, 270, 409, 291, 375, 321, 405, 314, 17, 84, 181, 91, 146], np.intp),
-)
+OPENINGS = tuple(np.array(contour, np.intp) for contour in (*EYES, LIPS))
 
 
 def landmark_mask(points_xy: Float32, size: int) -> Mask:

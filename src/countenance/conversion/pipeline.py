@@ -28,7 +28,7 @@ from countenance.media.codecs import encoder_for, encoding_of
 from countenance.media.probe import VideoInfo, probe
 from countenance.media.read import read_frames
 from countenance.media.write import VideoWriter
-from countenance.perception.identity import EMBEDDING_SIZE, SAME_PERSON_COSINE
+from countenance.perception.identity import EMBEDDING_SIZE
 from countenance.perception.screen import require_adult, require_decent
 from countenance.types import Frame
 
@@ -228,9 +228,8 @@ class _Job:
 
     def _perceive(self, frames: Iterator[Frame], template: Float32, crop_size: int) -> Iterator[DecidedFrame]:
         settings = self.settings
-        threshold = SAME_PERSON_COSINE if settings.performer_cosine is None else settings.performer_cosine
         tracker = Tracker(self.see, template, settings, self.watch)
-        decider = Decider(settings, threshold, crop_size, tracker.look_back)
+        decider = Decider(settings, tracker.performer_cosine, crop_size, tracker.look_back)
         self._fill(tracker)
         self._fill(decider)
         for decided in decider(tracker(frame) for frame in self._screened(frames, tracker)):

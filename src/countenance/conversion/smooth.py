@@ -1,23 +1,49 @@
-"""Steadies landmarks in time without lag: a quadratic fitted over as many frames before as after."""
+"""Steadies landmarks in time without lag: a quadratic fitted over as many frames before as after.
+
+And forgets what was remembered of tracks that ended.
+"""
 
 from __future__ import annotations
 
 from collections import deque
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 import numpy as np
 
 from countenance import geometry
 
 if TYPE_CHECKING:
+    from collections.abc import MutableMapping
+
     from countenance.types import Float32, Float64
 
-__all__ = ["PointHistory"]
+__all__ = ["PointHistory", "forget_old"]
 
 # How far one fit may lie from the next wider one, of the face's height: surely noise, and surely motion that the wider
 # one does not follow. Five frames follow any head; more of them are for faces that move slowly (bench/landmarks.py).
 _FIRST = (0.015, 0.04)
 _WIDER = (0.0015, 0.004)
+
+_FORGET_SECONDS = 5.0  # tracks that ended so long ago; a long film has many
+
+
+class _OfAMoment(Protocol):
+    @property
+    def seconds(self) -> float: ...
+
+
+_Kept = TypeVar("_Kept", bound=_OfAMoment)
+
+
+def forget_old(memory: MutableMapping[int, _Kept], seconds: float) -> None:
+    """Drop what was remembered of tracks that were last seen five seconds ago, in place.
+
+    Args:
+        memory: by track; each entry has the ``seconds`` of its frame.
+        seconds: of the present frame.
+    """
+    for number in [number for number, kept in memory.items() if seconds - kept.seconds > _FORGET_SECONDS]:
+        del memory[number]
 
 
 class PointHistory:

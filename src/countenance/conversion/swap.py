@@ -15,6 +15,7 @@ from countenance.conversion.mask import blend_mask, landmark_mask, skin_weights
 from countenance.conversion.occlusion import Steadied, judged, steadied
 from countenance.conversion.patches import Patch, Veiled, patch_of
 from countenance.conversion.report import Stopwatch
+from countenance.conversion.smooth import forget_old
 from countenance.conversion.texture import FaceInFrame, TextureMatcher
 from countenance.conversion.veil import veil
 from countenance.perception.occlusion import feature_planes
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
 __all__ = ["FaceSwapper", "PaintedFrame", "Painter", "Remembered", "align"]
 
 _COVERED = 0.1  # of the face's hull: with less left to paint, nothing was replaced
-_FORGET_SECONDS = 5.0  # tracks that ended so long ago; a long film has many
 _COLOR_SIDE = 64  # colours are compared at this size: detail has no part in them
 
 
@@ -248,7 +248,7 @@ class Painter:
         """Where nothing is in front of the face; None when too much is, or nothing about it is sure."""
         now = steadied(self._seen.get(track), seen, decided.shot, float(decided.frame.pts_seconds))
         self._seen[track] = now
-        _forget(self._seen, now.seconds)
+        forget_old(self._seen, now.seconds)
         judgement = judged(now.values, feature_planes(crop.landmarks.points_xy, crop.size))
         if judgement.hidden:
             return None
@@ -273,13 +273,8 @@ class Painter:
             amount = 1.0 - float(np.exp(-max(seconds - last.seconds, 0.0) / self._settings.color_seconds))
             match = last.match.toward(match, amount)
         self._matches[track] = Remembered(match, decided.shot, seconds)
-        _forget(self._matches, seconds)
+        forget_old(self._matches, seconds)
         return color.apply_match(painted_rgb, match)
-
-
-def _forget(memory: dict[int, Remembered] | dict[int, Steadied], seconds: float) -> None:
-    for number in [number for number, kept in memory.items() if seconds - kept.seconds > _FORGET_SECONDS]:
-        del memory[number]
 
 
 def _statistics(rgb: UInt8, weights: Float32) -> color.ColorStatistics:

@@ -20,6 +20,7 @@ import numpy as np
 
 from countenance import geometry
 from countenance.conversion.mask import OPENINGS
+from countenance.conversion.smooth import forget_old
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -50,7 +51,7 @@ _SAME_PICTURE = 1e-3  # codes²: a frame that is there twice says nothing of the
 _LEAST_GRAIN = 0.05  # codes²
 _MOTION = 4.0  # times as far one way as the other: it is no defocus
 _TILES = 4
-_FORGET_SECONDS = 5.0
+_ROLLS = ((97, 61), (31, 149))  # Cr and Cb are the luma's tile, so far shifted that nobody sees that it is the same
 _NOTHING = 1e-6
 
 
@@ -62,9 +63,8 @@ def _bins() -> tuple[NDArray[np.int64], NDArray[np.int64], Float64, Float64]:
     """
     place = np.arange(SIDE)
     rows, columns = np.meshgrid(place, (place + 1) // 2, indexing="ij")
-    alone = (columns == 0) | (
-        columns == SIDE // 2
-    )  # of these columns only one half is stored, real and imaginary below
+    # Of the first and the last column only one half is stored, real and imaginary parts below each other.
+    alone = (columns == 0) | (columns == SIDE // 2)
     rows = np.where(alone, (rows + 1) // 2, rows)
     y, x = np.fft.fftfreq(SIDE)[rows], columns / SIDE
     ring = np.minimum((np.hypot(y, x) * 2.0 * RINGS).astype(np.int64), RINGS)  # the square's corners are cut off
@@ -245,8 +245,7 @@ class TextureMatcher:
             amount = -np.expm1(-max(face.seconds - before.seconds, 0.0) / _BLUR_SECONDS)
             covariance = before.covariance + amount * (covariance - before.covariance)
         self._textures[face.track] = Texture(face.shot, face.seconds, covariance, here.copy(), window_from_crop)
-        for number in [key for key, kept in self._textures.items() if face.seconds - kept.seconds > _FORGET_SECONDS]:
-            del self._textures[number]
+        forget_old(self._textures, face.seconds)
         return self._grainy(blurred(painted, covariance), face)
 
     def _see_grain(
@@ -298,9 +297,6 @@ class TextureMatcher:
         if height > SIDE or width > SIDE:
             grain = np.tile(grain, (-(-height // SIDE), -(-width // SIDE), 1))
         return np.asarray(cv2.add(rgb, grain[:height, :width], dtype=cv2.CV_8U), np.uint8)
-
-
-_ROLLS = ((97, 61), (31, 149))  # the luma's tile, so far shifted that nobody sees that it is the same
 
 
 def _luma(rgb: UInt8) -> Float32:

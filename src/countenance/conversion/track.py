@@ -24,13 +24,13 @@ if TYPE_CHECKING:
     from countenance.perception.perceive import Perception
     from countenance.types import Detection, FaceLandmarks, Float32, Frame, UInt8
 
-__all__ = ["Evidence", "Look", "Track", "Tracker", "WatchedFrame", "box_of", "overlap"]
+__all__ = ["SAME_PLACE", "Evidence", "Look", "Track", "Tracker", "WatchedFrame", "box_of", "overlap"]
 
 Evidence = Literal["strong", "weak", "tracker", "hindsight", "none"]
 """What says that the face is there: the detector, the detector at its lower threshold, only the landmarks, only a
 search that started from a later frame, nothing."""
 
-_SAME_PLACE = 0.3  # intersection over union of two boxes of one face
+SAME_PLACE = 0.3  # intersection over union of two boxes of one face
 _AGREES = 0.5  # of a face's landmarks with its detection; less after a jump, when they fit half of it
 _SAME_FACE = 0.6  # of two tracks' landmarks: they follow one face
 _NEAR = 1.5  # boxes grown by half touch: faces that may be about to cross
@@ -186,7 +186,8 @@ class Tracker:
         return Look(track, landmarks, box, "hindsight", "unknown", None)
 
     @property
-    def _threshold(self) -> float:
+    def performer_cosine(self) -> float:
+        """Similarity to the template from which a look shows the performer: the settings' own, or the network's."""
         asked = self._settings.performer_cosine
         return SAME_PERSON_COSINE if asked is None else asked
 
@@ -203,7 +204,7 @@ class Tracker:
             found = self._see.search.wide(frame.rgb, self._settings.strong_score, turned=not performer)
         places = []
         for face in found:
-            there = [look for look in looks if overlap(face.box_xyxy, look.box_xyxy) >= _SAME_PLACE]
+            there = [look for look in looks if overlap(face.box_xyxy, look.box_xyxy) >= SAME_PLACE]
             if there and not self._misread(frame, face, there):
                 continue
             places.append(place := self._begin(frame, face))
@@ -217,7 +218,7 @@ class Tracker:
         landmarks = self._landmarks(frame.rgb, face)
         if landmarks is None:
             return False
-        if float(self._see.look(frame.rgb, landmarks).embedding @ self._template) < self._threshold:
+        if float(self._see.look(frame.rgb, landmarks).embedding @ self._template) < self.performer_cosine:
             return False
         self._tracks = [track for track in self._tracks if all(track is not look.track for look in there)]
         return True
@@ -235,7 +236,7 @@ class Tracker:
         if searched:
             box = track.predicted_box() if landmarks is None else box_of(landmarks.points_xy)
             detection = self._near(frame.rgb, box, track.degrees if landmarks is None else _lean(landmarks))
-            if detection is not None and any(overlap(detection.box_xyxy, box) >= _SAME_PLACE for box in taken):
+            if detection is not None and any(overlap(detection.box_xyxy, box) >= SAME_PLACE for box in taken):
                 detection = None  # somebody else's
         if detection is not None and (
             landmarks is None or overlap(box_of(landmarks.points_xy), detection.box_xyxy) < _AGREES
@@ -268,7 +269,7 @@ class Tracker:
         self._born += 1
         track = Track(
             number=self._born,
-            identity=Identity(self._threshold, settings.other_cosine),
+            identity=Identity(self.performer_cosine, settings.other_cosine),
             points=PointHistory(2 * settings.smoothing_frames + settings.lookahead_frames + 2),
             box_xyxy=detection.box_xyxy if landmarks is None else box_of(landmarks.points_xy),
             landmarks=landmarks,
@@ -373,7 +374,7 @@ def _claims(tracks: list[Track], detections: list[Detection]) -> dict[Track, Det
         (shared, number, track, position, face)
         for number, track in enumerate(tracks)
         for position, face in enumerate(detections)
-        if (shared := overlap(track.predicted_box(), face.box_xyxy)) >= _SAME_PLACE
+        if (shared := overlap(track.predicted_box(), face.box_xyxy)) >= SAME_PLACE
     ]
     claims: dict[Track, Detection] = {}
     taken: set[int] = set()

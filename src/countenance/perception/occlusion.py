@@ -14,18 +14,18 @@ from countenance.types import Mask
 if TYPE_CHECKING:
     from countenance.types import AlignedFace, Float32, UInt8
 
-__all__ = ["SIDE", "OcclusionNet", "feature_planes", "network_input"]
+__all__ = ["EYES", "LIPS", "SIDE", "OcclusionNet", "feature_planes", "network_input"]
 
 SIDE = 128
 """Side in pixels of the picture that the network sees and of what it says."""
 
 _SUBPIXEL_BITS = 4
-_EYES = (
+EYES = (
     (33, 246, 161, 160, 159, 158, 157, 173, 133, 155, 154, 153, 145, 144, 163, 7),
     (263, 466, 388, 387, 386, 385, 384, 398, 362, 382, 381, 380, 374, 373, 390, 249),
 )
 _BROWS = ((70, 63, 105, 66, 107, 55, 65, 52, 53, 46), (300, 293, 334, 296, 336, 285, 295, 282, 283, 276))
-_LIPS = (61, 185, 40, 39, 37, 0, 267, 269, 270, 409, 291, 375, 321, 405, 314, 17, 84, 181, 91, 146)
+LIPS = (61, 185, 40, 39, 37, 0, 267, 269, 270, 409, 291, 375, 321, 405, 314, 17, 84, 181, 91, 146)
 _OPENING = (78, 191, 80, 81, 82, 13, 312, 311, 310, 415, 308, 324, 318, 402, 317, 14, 87, 178, 88, 95)
 _NOSE = (168, 197, 48, 98, 2, 327, 278, 419)
 
@@ -48,8 +48,8 @@ def feature_planes(points_xy: Float32, size: int) -> UInt8:
 
     fill(0, [cv2.convexHull(fixed[:468])], 255)
     fill(1, [fixed[list(brow)] for brow in _BROWS], 128)
-    fill(1, [fixed[list(eye)] for eye in _EYES], 255)
-    fill(2, [fixed[list(_LIPS)]], 255)
+    fill(1, [fixed[list(eye)] for eye in EYES], 255)
+    fill(2, [fixed[list(LIPS)]], 255)
     fill(2, [fixed[list(_OPENING)]], 128)
     fill(3, [fixed[list(_NOSE)]], 255)
     return planes

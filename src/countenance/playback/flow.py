@@ -20,7 +20,7 @@ from countenance.perception.perceive import Perception
 from countenance.playback.channel import Channel
 from countenance.playback.player import Player, PreviewReport
 from countenance.playback.server import PreviewServer
-from countenance.provenance.credentials import media_type
+from countenance.provenance.credentials import parent_type
 from countenance.provenance.label import LABEL_TEXT, draw_label
 from countenance.provenance.sign import footage_credentials, sign_picture
 from countenance.provenance.watermark import PAYLOAD_BYTES, Watermarker
@@ -30,13 +30,11 @@ from countenance.render.outputs import Extras
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from countenance.consent.gate import Permit
     from countenance.media.probe import VideoInfo
     from countenance.project import Project
     from countenance.provenance.manifest import RenderClaim
     from countenance.provenance.sign import Signs
     from countenance.render.flow import LoadsSwapper
-    from countenance.training.checkpoint import CheckpointFacts
     from countenance.types import UInt8
 
 __all__ = ["Stamp", "preview"]
@@ -101,7 +99,8 @@ def preview(
     watermark = secrets.token_bytes(PAYLOAD_BYTES)
     claim = job.claim(permit, watermark, LABEL_TEXT)
     stamp = Stamp(info, footage, watermark, claim, identity or own_identity())
-    _log(project, footage, permit, watermark, preset, swapper.facts)
+    row = job.row(permit, swapper.facts, file_sha256(footage)) | {"watermark": watermark.hex(), "preview": True}
+    Ledger(project.ledger_path).append("render", row)  # one a preview, before anything of it is seen
     channel = Channel()
     player = Player(
         footage,
@@ -132,7 +131,7 @@ class Stamp:
     def __init__(self, info: VideoInfo, footage: Path, watermark: bytes, claim: RenderClaim, identity: Signs) -> None:
         self._watermark = Watermarker(watermark, (info.height, info.width))
         self._claim, self._identity = claim, identity
-        self._kind = media_type(footage) or "application/octet-stream"
+        self._kind = parent_type(footage)
         self._footage = footage_credentials(footage)
 
     def __call__(self, rgb: UInt8) -> bytes:
@@ -176,22 +175,3 @@ def _run(player: Player, channel: Channel, loop: bool, tell: Callable[[], None])
         if channel.watched.is_set():
             with suppress(KeyboardInterrupt):
                 channel.said.wait(_LAST_WORDS_SECONDS)
-
-
-def _log(
-    project: Project, footage: Path, permit: Permit, watermark: bytes, preset: str, facts: CheckpointFacts
-) -> None:
-    """One row a preview, before anything of it is seen."""
-    row = {
-        "lender": permit.lender,
-        "performer": permit.performer,
-        "purpose": permit.purpose,
-        "record_id": permit.record_id,
-        "record_sha256": permit.record_sha256,
-        "watermark": watermark.hex(),
-        "footage_sha256": file_sha256(footage),
-        "preset": preset,
-        "iteration": facts.iteration,
-        "preview": True,
-    }
-    Ledger(project.ledger_path).append("render", row)

@@ -19,7 +19,6 @@ from countenance.conversion.stages import Stage, StageLine
 from countenance.conversion.swap import FaceSwapper, PaintedFrame, Painter
 from countenance.conversion.track import Tracker
 from countenance.media.read import read_frames
-from countenance.perception.identity import SAME_PERSON_COSINE
 from countenance.playback.channel import Channel, Status
 from countenance.playback.pace import Pace
 from countenance.playback.screens import Screens
@@ -168,9 +167,8 @@ class Player:
 
     def _perceive(self, frames: Iterator[Frame], crop_size: int) -> Iterator[DecidedFrame]:
         settings = self._settings
-        threshold = SAME_PERSON_COSINE if settings.performer_cosine is None else settings.performer_cosine
         tracker = Tracker(self._see, self._template, settings)
-        decider = Decider(settings, threshold, crop_size, tracker.look_back)
+        decider = Decider(settings, tracker.performer_cosine, crop_size, tracker.look_back)
         for decided in decider(tracker(frame) for frame in self._screens.decent(self._asked_for(frames))):
             self._screens.adult(decided)
             yield decided

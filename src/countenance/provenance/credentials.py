@@ -17,6 +17,7 @@ __all__ = [
     "failure_codes",
     "has_remains",
     "media_type",
+    "parent_type",
     "read_store",
     "read_store_of",
     "sidecar_path",
@@ -56,6 +57,11 @@ def media_type(path: Path) -> str | None:
     """MIME type by the suffix, or None for a kind of file that we neither mark nor read credentials from."""
     suffix = path.suffix.lower()
     return _EMBEDDED.get(suffix) or _BESIDE.get(suffix)
+
+
+def parent_type(path: Path) -> str:
+    """MIME type of a parent by its suffix; footage may be of a kind that we do not mark ourselves."""
+    return media_type(path) or "application/octet-stream"
 
 
 def embeds(path: Path) -> bool:

@@ -190,7 +190,7 @@ def _sign(
     title: str,
 ) -> bytes:
     definition = manifest_definition(claim, kind, footage)
-    parent_kind = credentials.media_type(parent) or "application/octet-stream"
+    parent_kind = credentials.parent_type(parent)
     ingredient = footage_ingredient(parent_kind) | {"title": title}
     disclosed = claim.disclose_footage and footage in ("intact", "broken") and credentials.embeds(parent)
     with ExitStack() as stack:

@@ -7,7 +7,7 @@ import json
 import secrets
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from countenance import __version__
 from countenance.conversion.resume import FootageFacts, user_key
@@ -137,7 +137,7 @@ class Job:
     ) -> PatchFolder:
         """The folder that takes the patches, with those of the finished segments; without them all begins anew."""
         from countenance.media.probe import probe
-        from countenance.provenance.credentials import media_type
+        from countenance.provenance.credentials import parent_type
         from countenance.provenance.sign import footage_credentials
         from countenance.render.patches import PatchFolder, PatchSigner
 
@@ -145,7 +145,7 @@ class Job:
         signer = PatchSigner(
             self.claim(permit, watermark, None),
             identity,
-            media_type(self.footage) or "application/octet-stream",
+            parent_type(self.footage),
             footage_credentials(self.footage),
         )
         made = PatchFolder(folder / "patches", self.extras.patch_format, probe(self.footage), footage.sha256, signer)
@@ -234,6 +234,19 @@ class Job:
         sign_file(unsigned, signed, parent=render, claim=claim, identity=identity, title="Render")
         return signed
 
+    def row(self, permit: Permit, facts: CheckpointFacts, footage_sha256: str) -> dict[str, Any]:
+        """What the ledger keeps of every output of this job."""
+        return {
+            "lender": permit.lender,
+            "performer": permit.performer,
+            "purpose": permit.purpose,
+            "record_id": permit.record_id,
+            "record_sha256": permit.record_sha256,
+            "footage_sha256": footage_sha256,
+            "preset": self.preset,
+            "iteration": facts.iteration,
+        }
+
     def log(
         self,
         signed: Path,
@@ -251,16 +264,7 @@ class Job:
         from countenance.consent.gate import enter_render
 
         digest = file_sha256(signed)
-        common = {
-            "lender": permit.lender,
-            "performer": permit.performer,
-            "purpose": permit.purpose,
-            "record_id": permit.record_id,
-            "record_sha256": permit.record_sha256,
-            "footage_sha256": footage_sha256,
-            "preset": self.preset,
-            "iteration": facts.iteration,
-        }
+        common = self.row(permit, facts, footage_sha256)
         rows = []
         if patches is not None:
             apart = {"patches": patches.files, "patches_sha256": patches.sha256}
