@@ -191,7 +191,10 @@ def parse_challenge(data: bytes) -> Challenge:
         table = Table(loads(data, _WHAT), "the challenge", _MEMBERS)
         if table.raw("format") != _FORMAT or table.raw("version") != _VERSION:
             raise ValueError("it is of another kind or version")  # noqa: TRY301 - one place turns them into sentences
-        actions = tuple(_parse_action(value) for value in table.raw("actions"))
+        listed = table.raw("actions")
+        if not isinstance(listed, list):
+            raise TypeError("its actions are not a list")  # noqa: TRY301
+        actions = tuple(_parse_action(value) for value in listed)
         challenge = Challenge(
             table.text("id"),
             check_person_name(table.text("lender")),

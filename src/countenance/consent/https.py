@@ -73,5 +73,6 @@ def get(
     except (OSError, ValueError, http.client.HTTPException) as error:
         if isinstance(error, urllib.error.HTTPError):
             error.close()
-        raise ConsentError(f"{what} cannot be reached at {url} ({error}). Check the network and try again.") from error
+        reason = str(getattr(error, "reason", error)).rstrip(".")
+        raise ConsentError(f"{what} cannot be reached at {url} ({reason}). Check the network and try again.") from error
     return data
