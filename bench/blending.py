@@ -1,10 +1,11 @@
-"""How well faces are laid into footage, with swappers whose answer is known. Writes JSON to standard output.
+"""How well faces are laid into footage, with swappers whose answer is known: which way of blending is chosen, and why.
 
 Claims: an unchanged face comes back almost unchanged (resampling loss); with the true face painted in a slightly wrong
 colour, the pyramid's seam is fainter than the feather's; the colour match brings the colour back; the occlusion
-network keeps the paint off occluders (more: bench/occlusion.py). Runs on the synthetic performers, about two minutes.
+network keeps the paint off occluders (more: bench/occlusion.py). Runs on the synthetic performers, about three minutes.
 
-    python bench/blending.py [--every 5] > blending.json
+    python bench/blending.py [--every 5] [--result bench/results/blending.json]
+    python bench/blending.py --table     the table of docs/concepts/picture.md, from that file
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import subprocess
 from importlib.resources import files
 from pathlib import Path
 from statistics import median, pstdev
-from time import perf_counter
+from time import process_time
 
 import cv2
 import numpy as np
@@ -30,6 +31,9 @@ from countenance.perception.perceive import Perception
 from countenance.types import Mask
 
 CLIPS = Path(str(files("countenance") / "data" / "performers"))
+RESULT = Path(__file__).parent / "results" / "blending.json"
+WAYS = ("pyramid", "feather", "gradient domain")
+KINDS = {"true": "the true face", "tinted": "tinted", "tinted_matched": "tinted, colours matched"}
 TINT = (14, -6, -10)  # codes of RGB: the wrong colour
 
 
@@ -44,6 +48,17 @@ def shrunk(rgb: np.ndarray, side: int) -> np.ndarray:
 
 def warped(picture: np.ndarray, frame_from_crop: np.ndarray, like: np.ndarray) -> np.ndarray:
     return cv2.warpAffine(picture, frame_from_crop, (like.shape[1], like.shape[0]), flags=cv2.INTER_LINEAR)
+
+
+def pasted(result: np.ndarray, painted: np.ndarray, mask: Mask, back: np.ndarray, alpha: np.ndarray, way: str) -> None:
+    """Lay a face into ``result``, in place, by one of :data:`WAYS`; gradient domain as in Perez et al. 2003."""
+    if way != "gradient domain":
+        paste(result, painted, mask, back, method=way)
+        return
+    inside = (alpha > 0.5).astype(np.uint8) * 255
+    x, y, width, height = cv2.boundingRect(inside)
+    centre = (x + width // 2, y + height // 2)
+    result[:] = cv2.seamlessClone(warped(painted, back, result), result, inside, centre, cv2.NORMAL_CLONE)
 
 
 def measure(every: int) -> dict[str, list[float]]:
@@ -80,11 +95,11 @@ def measure(every: int) -> dict[str, list[float]]:
         )
         faces = {"true": true, "tinted": tinted, "tinted_matched": color.apply_match(tinted, match)}
         for kind, painted in faces.items():
-            for method in ("pyramid", "feather"):
+            for method in WAYS:
                 result = footage.rgb.copy()
-                began = perf_counter()
-                paste(result, painted, mask, back, method=method)
-                note(f"{method}_milliseconds", 1e3 * (perf_counter() - began))
+                began = process_time()
+                pasted(result, painted, mask, back, alpha, method)
+                note(f"{method}_milliseconds", 1e3 * (process_time() - began))
                 note(f"{kind}_{method}_psnr_inside_db", psnr(result, truth.rgb, seen > 128))
                 note(f"{kind}_{method}_seam", seam_error(result, footage.rgb, warped(painted, back, result), alpha))
     for clip in ("occl_C", "test_A"):
@@ -103,10 +118,33 @@ def measure(every: int) -> dict[str, list[float]]:
     return rows
 
 
+def table(result: dict) -> str:
+    """The table of the page."""
+    figures = result["figures"]
+
+    def cell(name: str, digits: int) -> str:
+        value = figures[name]
+        return f"{value['median']:.{digits}f} ± {value['spread']:.{digits}f}"
+
+    head = "".join(f" {words}: seam | dB |" for words in KINDS.values())
+    lines = [f"| blending |{head} CPU ms |", "|---|" + "---:|" * (2 * len(KINDS) + 1)]
+    for way in WAYS:
+        cells = [cell(f"{kind}_{way}_{what}", n) for kind in KINDS for what, n in (("seam", 2), ("psnr_inside_db", 1))]
+        lines.append(f"| {way} | " + " | ".join([*cells, f"{figures[f'{way}_milliseconds']['median']:.1f}"]) + " |")
+    made = f"{figures['true_pyramid_seam']['count']} frames of test_A; median ± standard deviation; commit {result['commit']}"
+    return "\n".join([*lines, "", f"*{made}.*"])
+
+
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--every", type=int, default=5, help="take one frame in so many")
-    rows = measure(parser.parse_args().every)
+    parser.add_argument("--result", type=Path, default=RESULT)
+    parser.add_argument("--table", action="store_true", help="print the page's table from the result and stop")
+    options = parser.parse_args()
+    if options.table:
+        print(table(json.loads(options.result.read_text(encoding="utf-8"))))
+        return
+    rows = measure(options.every)
     commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)
     facts = {
         "commit": commit.stdout.strip(),
@@ -118,7 +156,7 @@ def main() -> None:
         name: {"median": round(median(v), 4), "spread": round(pstdev(v), 4), "count": len(v)}
         for name, v in rows.items()
     }
-    print(json.dumps({**facts, "figures": figures}, indent=2))
+    options.result.write_text(json.dumps({**facts, "figures": figures}, indent=2) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":
