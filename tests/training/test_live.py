@@ -17,13 +17,14 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from two_signatures import signed_record
 
 from countenance import live
 from countenance.consent.check import accept_record
 from countenance.consent.gate import require_consent
 from countenance.consent.keys import generate_key
 from countenance.consent.ledger import Ledger
-from countenance.consent.record import create_request, parse_record, sign_request
+from countenance.consent.record import parse_record
 from countenance.consent.revoke import revoke
 from countenance.consent.template import enrol, save_template
 from countenance.errors import ConsentError, LedgerError, MarkError, OutputError
@@ -101,7 +102,7 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> Story:
     key = generate_key(root / "vera.key", "correct horse battery")
     template = enrol(embeddings, [30.0], embedder_id=EMBEDDER_ID)
     save_template(project.template_path(LENDER), template)
-    accept_record(project, LENDER, sign_request(create_request(project, LENDER, synthetic=True), key, template))
+    accept_record(project, LENDER, signed_record(project, LENDER, key, synthetic=True))
     permit = require_consent(project, LENDER, PERFORMER, act="train", embeddings=embeddings)
     facts = CheckpointFacts(
         {"name": "swift"}, LENDER, PERFORMER, permit.record_id, permit.record_sha256, permit.ledger_entry,
