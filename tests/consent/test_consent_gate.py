@@ -105,7 +105,13 @@ def test_check_explains(world: World) -> None:
     assert alone.good
     assert alone.record == parse_record(data)
     text = " ".join(alone.terms)
-    for words in ("synthetic person vera", "“Welcome”", "to hide a witness", "2027-03-01", "in place of: ivan"):
+    for words in (
+        "synthetic person vera",
+        "“Welcome”",
+        "to protect somebody who must not be recognised",
+        "2027-03-01",
+        "in place of: ivan",
+    ):
         assert words in text
     assert "compare it with what the lender tells you" in text
     assert world.key.key_id in text

@@ -36,7 +36,7 @@ def test_a_request_is_two_files_and_a_row(world: World) -> None:
     for words in (
         "A REQUEST TO THE MAKERS OF THE SYNTHETIC PERSON VERA",
         "SYNTHETIC PERSON",
-        "to hide a witness",
+        "to protect somebody who must not be recognised",
         "“Welcome”",
         "in place of: ivan. Of nobody else.",
         "Europe",

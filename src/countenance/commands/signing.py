@@ -111,9 +111,8 @@ def request(
 
     \b
     Examples:
-      countenance consent request vera --performer ivan --witness maria.key.pub --witness-role lawyer
-      countenance consent request vera --until 2027-12-31 --requester "Northlight Films" \\
-        --witness maria.key.pub --witness-role union --witness-name "Maria Long" --id-document passport
+      countenance consent request vera --witness maria.key.pub --witness-role lawyer --performer ivan
+      countenance consent request vera --witness m.pub --witness-role union --id-document passport
     """
     from countenance import api
 

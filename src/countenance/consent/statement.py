@@ -26,7 +26,7 @@ LANGUAGE = "en"
 """Language of the text (BCP 47)."""
 
 _PURPOSES = {
-    "double": "to hide a witness: {face} is shown in place of the face of somebody who must not be recognised",
+    "double": "to protect somebody who must not be recognised: {face} is shown in place of theirs",
     "film": "for film and visual effects: {face} is shown on another performer's body",
     "dubbing": "for dubbing: {face} is shown with other mouth movements, to fit another language",
     "research": "for research on detecting changed videos: the results are marked and may be shared with researchers",
@@ -135,6 +135,8 @@ def _what(terms: Terms) -> list[str]:
         lines.append(f"{shown}: {', '.join(terms.performers)}. Of nobody else.")
     else:
         lines.append(f"{shown} any performer's in this work.")
+    if terms.kind == "person":
+        lines.append("Think of this before you agree: people who know you may recognise your face in it.")
     return lines
 
 
@@ -147,7 +149,8 @@ def _for_whom(terms: Terms) -> list[str]:
 
 def _term(terms: Terms) -> list[str]:
     return [
-        f"From {_moment(terms.not_before)} until {_moment(terms.expires)}. After that nothing new may be made.",
+        f"From {_moment(terms.not_before)} until {_moment(terms.expires)}. After that nothing new may be made. "
+        "Films that were finished before may still be shown.",
         "A new title or a new purpose needs a new record: we have to ask you again, and you decide again.",
     ]
 
@@ -284,7 +287,7 @@ def _attested(terms: Terms) -> list[str]:
         *met,
         age,
         "- that the person who signs read this page, or had it read out, in a language they know well, and could ask;",
-        "- that the person who signs agreed freely, and that nobody pressed them, that the witness knows of.",
+        "- that the person who signs agreed freely, and was not pressed, as far as the witness knows.",
     ]
 
 
