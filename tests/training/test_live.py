@@ -284,7 +284,7 @@ def test_real_runs_show_their_swaps_and_go_on_as_if_not_asked(people) -> None:
 _CHILD = """
 import sys
 from pathlib import Path
-sys.path.insert(0, sys.argv[3])
+sys.path[:0] = [sys.argv[3], str(Path(sys.argv[3]).parent)]
 from test_live import FakeRun, LENDER, PERFORMER, HISTORY
 from countenance.live import LiveView
 from countenance.project import Project
