@@ -21,6 +21,7 @@ from reference_saehd import SaehdRecipe, SaehdRun, SaehdSwapper
 
 from countenance import api
 from countenance.consent.gate import require_consent
+from countenance.consent.keys import public_path
 from countenance.conversion.settings import ConvertSettings
 from countenance.evaluation.outside import Marking, encode_unswapped
 from countenance.faceset.use import reembed
@@ -133,9 +134,20 @@ class World:
         api.extract(project, LENDER, [CLIPS / f"{self.case.lender}.mp4"])
         api.extract(project, PERFORMER, [CLIPS / f"{self.case.performer}.mp4"])
         api.consent_enrol(project, LENDER)
-        request = api.consent_request(project, LENDER, performers=[PERFORMER], term_days=3650, synthetic=True)
-        api.consent_keygen(self.folder / "lender.key", _PASSPHRASE)
-        api.consent_sign(request.path, self.folder / "lender.key", _PASSPHRASE, project=project)
+        keys = [self.folder / f"{who}.key" for who in ("lender", "witness")]
+        for key in keys:
+            api.consent_keygen(key, _PASSPHRASE)
+        request = api.consent_request(
+            project,
+            LENDER,
+            witness=public_path(keys[1]),
+            witness_role="producer",
+            performers=[PERFORMER],
+            term_days=3650,
+            synthetic=True,
+        )
+        signed = api.consent_sign(request.path, keys[0], _PASSPHRASE, project=project)
+        api.consent_witness(signed.path, keys[1], _PASSPHRASE, project=project)
         return project
 
     def make(self, stage: Stage) -> Made:

@@ -125,7 +125,8 @@ def make_project(folder: Path, *, label_required: bool = True) -> Any:
 
     from countenance.consent.check import accept_record
     from countenance.consent.keys import generate_key
-    from countenance.consent.record import create_request, sign_request
+    from countenance.consent.parties import Witness
+    from countenance.consent.record import create_request, sign_request, witness_record
     from countenance.consent.template import enrol, save_template
     from countenance.faceset.store import FaceSet
     from countenance.faceset.use import reembed
@@ -139,10 +140,10 @@ def make_project(folder: Path, *, label_required: bool = True) -> Any:
     with FaceSet.open(project.faceset_path(LENDER)) as faceset:
         template = enrol(reembed(faceset, embedder), [40.0])
     save_template(project.template_path(LENDER), template)
-    key = generate_key(folder / "key.pem", "correct horse battery")
-    accept_record(
-        project, LENDER, sign_request(create_request(project, LENDER, label_required=label_required), key, template)
-    )
+    key, witness = (generate_key(folder / f"{who}.pem", "correct horse battery") for who in ("lender", "witness"))
+    named = Witness("producer", witness.public_jwk)
+    request = create_request(project, LENDER, witness=named, label_required=label_required)
+    accept_record(project, LENDER, witness_record(sign_request(request, key, template), witness))
     return project
 
 

@@ -40,7 +40,9 @@ STAYS = [
     "countenance.toml",
     "people/vera/consent.json",
     "people/vera/consent-request.json",
+    "people/vera/consent-request.html",
     "people/vera/consent-request.txt",
+    "people/vera/consent-unwitnessed.json",
     "people/ivan/faces.sqlite",
     "people/veras/faces.sqlite",
     "models/olga--ivan/swift/checkpoint.safetensors",
@@ -87,11 +89,11 @@ def test_everything_of_a_person_goes_and_nothing_else(film: Project, identity: S
     before = {path: (film.root / path).read_bytes() for path in GONE}
     plan = plan_to_forget(film, "vera")
     assert (plan.partners, plan.going_on) == (("ivan",), False)
-    assert set(plan.kept) == {*STAYS[1:4], "renders/vera.mp4", "renders/vera.c2pa"}
+    assert set(plan.kept) == {*STAYS[1:6], "renders/vera.mp4", "renders/vera.c2pa"}
     done = forget(film, "vera", identity)
     certificate = done.certificate.relative_to(film.root).as_posix()
     assert files_of(film) == {*STAYS, "ledger.sqlite", certificate}
-    for path in STAYS[1:9]:
+    for path in STAYS[1:11]:
         assert (film.root / path).read_bytes() == path.encode() * 50
     assert not (film.root / "models/vera--ivan").exists()
     signed = read_certificate(done.certificate, trusted_pem=identity.authority_pem)

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from countenance.api_consent import (
+    LenderSigned,
     RequestFiles,
     SignedConsent,
     consent_accept,
@@ -21,6 +22,7 @@ from countenance.api_consent import (
     consent_request,
     consent_revoke,
     consent_sign,
+    consent_witness,
     opened_project,
 )
 from countenance.errors import InputError
@@ -42,6 +44,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "FacesReport",
+    "LenderSigned",
     "RequestFiles",
     "SignedConsent",
     "consent_accept",
@@ -51,6 +54,7 @@ __all__ = [
     "consent_request",
     "consent_revoke",
     "consent_sign",
+    "consent_witness",
     "evaluate",
     "extract",
     "faces",

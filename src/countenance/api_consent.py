@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from countenance.consent.challenge import Challenge
     from countenance.consent.check import ConsentCheck
     from countenance.consent.keys import SigningKey
+    from countenance.consent.parties import Authority
     from countenance.consent.record import ConsentRecord
     from countenance.consent.revoke import Revocation
     from countenance.consent.template import FaceTemplate
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ChallengeFiles",
+    "LenderSigned",
     "RequestFiles",
     "SignedConsent",
     "consent_accept",
@@ -40,13 +42,16 @@ __all__ = [
     "consent_request",
     "consent_revoke",
     "consent_sign",
+    "consent_witness",
     "opened_project",
 ]
+
+_UNWITNESSED = "consent-unwitnessed.json"
 
 
 @dataclass(frozen=True, slots=True)
 class RequestFiles:
-    """A consent request: ``path`` of the file to sign, ``page`` of the text for the lender, and that ``text``."""
+    """A consent request: ``path`` of the file to sign, ``page`` to read (a web page), and its ``text``."""
 
     path: Path
     page: Path
@@ -54,8 +59,19 @@ class RequestFiles:
 
 
 @dataclass(frozen=True, slots=True)
+class LenderSigned:
+    """What the lender signed, at ``path``, for the witness to sign as well; no record before that."""
+
+    path: Path
+    record_id: str
+    key_id: str
+    witness_key_id: str
+
+
+@dataclass(frozen=True, slots=True)
 class SignedConsent:
-    """A signed record and where it was written; ``accepted`` says that this is its place in the project."""
+    """A record with both signatures and where it was written; ``accepted`` says that this is its place in the "
+    "project."""
 
     record: ConsentRecord
     path: Path
@@ -104,6 +120,9 @@ def consent_request(
     project: AnyProject,
     lender: str,
     *,
+    witness: AnyPath,
+    witness_role: str,
+    witness_name: str = "",
     performers: Sequence[str] = (),
     expires: date | None = None,
     term_days: int | None = None,
@@ -111,18 +130,35 @@ def consent_request(
     territory: str = "worldwide",
     label_required: bool = True,
     synthetic: bool = False,
+    authority: Authority | None = None,
+    id_document: str | None = None,
+    id_checked: date | None = None,
     status: StatusPointer | None = None,
 ) -> RequestFiles:
     """Write what the lender is asked to agree to, into the lender's folder: a file to sign and a page to read.
 
-    See :func:`countenance.consent.request.create_request`, also for what it raises.
+    Args:
+        project: the project.
+        lender: whose face was enrolled.
+        witness: the public half of the witness's key, ``FILE.pub`` as :func:`consent_keygen` made it.
+        witness_role: one of :data:`countenance.consent.parties.WITNESS_ROLES`, such as ``"lawyer"``.
+        witness_name: how people know the witness, if that is to be written down.
+
+    The others are those of :func:`countenance.consent.request.create_request`, which also says what it raises.
     """
+    from countenance.consent.keys import load_public_key
+    from countenance.consent.parties import Witness
     from countenance.consent.request import create_request, write_request
 
     opened = opened_project(project)
+    try:
+        who = Witness(witness_role, load_public_key(Path(witness)), witness_name)
+    except ValueError as error:
+        raise InputError(f"This witness cannot be named: {error}. Change the role or the name.") from error
     request = create_request(
         opened,
         lender,
+        witness=who,
         performers=performers,
         expires=expires,
         term_days=term_days,
@@ -130,6 +166,9 @@ def consent_request(
         territory=territory,
         label_required=label_required,
         synthetic=synthetic,
+        authority=authority,
+        id_document=id_document,
+        id_checked=id_checked,
         status=status,
     )
     path, page = write_request(opened, request)
@@ -137,7 +176,11 @@ def consent_request(
 
 
 def consent_keygen(path: AnyPath, passphrase: str) -> SigningKey:
-    """Make the lender's key, in a file that is encrypted by the passphrase (raises InputError, OutputError)."""
+    """Make a lender's or witness's key, encrypted by the passphrase, and its public half in ``FILE.pub``.
+
+    Raises:
+        InputError: the passphrase is too short, or a file is there already. OutputError: it cannot be written.
+    """
     from countenance.consent.keys import generate_key
 
     return generate_key(Path(path), passphrase)
@@ -150,46 +193,89 @@ def consent_sign(
     *,
     project: AnyProject | None = None,
     output: AnyPath | None = None,
-) -> SignedConsent:
-    """Sign a request as the lender, who has read its page.
+) -> LenderSigned:
+    """Sign a request as the lender, who has read its page: the first of two signatures.
 
     Args:
         request: the request's file.
         key: the lender's key file.
         passphrase: of the key.
-        project: takes the record in, as :func:`consent_accept` does.
-        output: writes the record here instead; ``consent.json`` beside the request when both are None.
+        project: if given, the request must be about the face that is enrolled there.
+        output: where the file for the witness is written; ``consent-unwitnessed.json`` beside the request when None.
 
     Raises:
-        ConsentError: the request is not what it says, has ended, or is about another face.
+        ConsentError: the request is not what it says, has ended, is about another face, or the key is the witness's.
+        InputError: the key does not open.
+        OutputError: the file cannot be written.
+    """
+    from countenance.atomic import write_bytes
+    from countenance.consent.keys import load_key
+    from countenance.consent.record import parse_unwitnessed, sign_request
+    from countenance.consent.request import parse_request, read_request
+    from countenance.consent.template import load_template
+
+    asked = read_request(Path(request))
+    template = None
+    if project is not None:
+        path = opened_project(project).template_path(parse_request(asked).lender)
+        template = load_template(path) if path.exists() else None
+    data = sign_request(asked, load_key(Path(key), passphrase), template)
+    target = Path(request).with_name(_UNWITNESSED) if output is None else Path(output)
+    write_bytes(target, data)
+    signed = parse_unwitnessed(data)
+    return LenderSigned(target, signed.id, signed.key_id, signed.witness.key_id)
+
+
+def consent_witness(
+    signed: AnyPath,
+    key: AnyPath,
+    passphrase: str,
+    *,
+    project: AnyProject | None = None,
+    output: AnyPath | None = None,
+) -> SignedConsent:
+    """Sign as the witness what the lender signed, after reading the same page: the second signature makes the record.
+
+    Args:
+        signed: the file that :func:`consent_sign` made.
+        key: the witness's key file.
+        passphrase: of the key.
+        project: takes the record in, as :func:`consent_accept` does.
+        output: writes the record here instead; ``consent.json`` beside the file when both are None.
+
+    Raises:
+        ConsentError: the file is not what the lender signed, has ended, or names another witness.
         InputError: the key does not open.
         OutputError: the record cannot be written.
     """
     from countenance.atomic import write_bytes
     from countenance.consent.check import accept_record
     from countenance.consent.keys import load_key
-    from countenance.consent.record import parse_record, sign_request
-    from countenance.consent.request import read_request
-    from countenance.consent.template import load_template
+    from countenance.consent.record import parse_record, witness_record
+    from countenance.consent.strict_json import read_bounded
 
-    asked = read_request(Path(request))
-    opened = None if project is None else opened_project(project)
-    lender = str(asked["terms"]["subject"]["name"])
-    template = None
-    if opened is not None and opened.template_path(lender).exists():
-        template = load_template(opened.template_path(lender))
-    data = sign_request(asked, load_key(Path(key), passphrase), template)
-    if opened is not None and output is None:
-        return SignedConsent(accept_record(opened, lender, data), opened.consent_path(lender), accepted=True)
-    target = Path(request).with_name("consent.json") if output is None else Path(output)
+    half = read_bounded(Path(signed), "The file that the lender signed")
+    data = witness_record(half, load_key(Path(key), passphrase))
+    record = parse_record(data)
+    if project is not None and output is None:
+        opened = opened_project(project)
+        taken = accept_record(opened, record.lender, data)
+        (opened.person_dir(record.lender) / _UNWITNESSED).unlink(missing_ok=True)  # it is in the record now
+        return SignedConsent(taken, opened.consent_path(record.lender), accepted=True)
+    target = Path(signed).with_name("consent.json") if output is None else Path(output)
     write_bytes(target, data)
-    return SignedConsent(parse_record(data), target, accepted=False)
+    return SignedConsent(record, target, accepted=False)
 
 
 def consent_accept(
-    project: AnyProject, lender: str, record: AnyPath, *, expected_key: str | None = None
+    project: AnyProject,
+    lender: str,
+    record: AnyPath,
+    *,
+    expected_key: str | None = None,
+    expected_witness: str | None = None,
 ) -> ConsentRecord:
-    """Take a record that the lender signed elsewhere into the project.
+    """Take a record that lender and witness signed elsewhere into the project.
 
     See :func:`countenance.consent.check.accept_record`, also for what it raises.
     """
@@ -197,7 +283,8 @@ def consent_accept(
     from countenance.consent.strict_json import read_bounded
 
     data = read_bounded(Path(record), "The consent record")
-    return accept_record(opened_project(project), lender, data, expected_key=expected_key)
+    opened = opened_project(project)
+    return accept_record(opened, lender, data, expected_key=expected_key, expected_witness=expected_witness)
 
 
 def consent_check(project: AnyProject, lender: str) -> ConsentCheck:

@@ -35,7 +35,13 @@ if TYPE_CHECKING:
 
 __all__ = ["KEPT", "Doomed", "Forgotten", "Plan", "forget", "plan_to_forget"]
 
-KEPT = ("consent.json", "consent-request.json", "consent-request.txt")
+KEPT = (
+    "consent.json",
+    "consent-request.json",
+    "consent-request.txt",
+    "consent-request.html",
+    "consent-unwitnessed.json",
+)
 """What stays in a person's folder: the papers that say what was agreed. They hold no picture and no measurement."""
 
 _ASIDE = ".countenance-destroying-"

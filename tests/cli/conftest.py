@@ -53,21 +53,28 @@ def clips(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def finished(home: Path, clips: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Finished]:
-    """new ▸ extract ×2 ▸ enrol ▸ request ▸ keygen ▸ sign ▸ train ▸ swap; as a user would, in folders with odd names."""
+    """The whole way as a user would go it, in folders with odd names.
+
+    new ▸ extract ×2 ▸ enrol ▸ keygen ×2 ▸ request ▸ sign ▸ witness ▸ train ▸ swap.
+    """
     root = tmp_path_factory.mktemp("film") / "mon film 映画"
     render = root / "renders" / "scène, swapped.mp4"
     secret = tmp_path_factory.mktemp("secret") / "passphrase"
     secret.write_text(f"{PASSPHRASE}\n", encoding="utf-8")
     key, request = root.parent / "vera.key", root / "people" / "vera" / "consent-request.json"
+    witness, half = root.parent / "witness.key", request.with_name("consent-unwitnessed.json")
+    by = ("--witness", f"{witness}.pub", "--witness-role", "producer")
     where, pair = ("--project", root), ("--lender", "vera", "--performer", "ivan")
     steps: dict[str, tuple[object, ...]] = {
         "new": ("new", root, "--title", "Mon film", "--purpose", "research", "--json"),
         "extract": ("extract", clips / "véra 1.mp4", "--person", "vera", *where, "--json"),
         "extract-ivan": ("extract", clips / "ivan.mp4", "--person", "ivan", *where),
         "enrol": ("consent", "enrol", "vera", *where, "--json"),
-        "request": ("consent", "request", "vera", "--performer", "ivan", "--synthetic", *where, "--json"),
         "keygen": ("consent", "keygen", key, "--passphrase-file", secret, "--json"),
+        "keygen-witness": ("consent", "keygen", witness, "--passphrase-file", secret),
+        "request": ("consent", "request", "vera", "--performer", "ivan", "--synthetic", *by, *where, "--json"),
         "sign": ("consent", "sign", request, "--key", key, "--passphrase-file", secret, "--yes", "--json"),
+        "witness": ("consent", "witness", half, "--key", witness, "--passphrase-file", secret, "--yes", "--json"),
         "train": ("train", *pair, "--iterations", 2, *where, "--json"),
         "swap": ("swap", clips / "scène.mp4", *pair, "-o", render, *where, "--json"),
     }

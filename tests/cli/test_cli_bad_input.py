@@ -325,9 +325,19 @@ def finished_key(finished: object) -> Path:
     return finished.root.parent / "vera.key"  # type: ignore[attr-defined, no-any-return]
 
 
-def test_a_request_for_no_time_at_all(film: Path, countenance: Runs) -> None:
-    countenance("consent", "request", "vera", "--days", 0, "--project", film).fails("one day")
-    countenance("consent", "request", "vera", "--until", "2020-01-01", "--project", film).fails("later")
+def test_a_request_for_no_time_at_all(film: Path, finished_key: Path, countenance: Runs) -> None:
+    by = ("--witness", f"{finished_key.with_name('witness.key')}.pub", "--witness-role", "lawyer")
+    countenance("consent", "request", "vera", "--days", 0, *by, "--project", film).fails("one day")
+    countenance("consent", "request", "vera", "--until", "2020-01-01", *by, "--project", film).fails("later")
+
+
+def test_a_request_without_a_usable_witness(film: Path, finished_key: Path, countenance: Runs) -> None:
+    ask = ("consent", "request", "vera", "--synthetic", "--project", film, "--witness")
+    public = f"{finished_key.with_name('witness.key')}.pub"
+    countenance(*ask, public, "--witness-role", "friend").fails("producer", "role")
+    countenance(*ask, finished_key, "--witness-role", "lawyer").fails("public half", "keygen")
+    countenance(*ask, public, "--witness-role", "lawyer", "--estate", "will").fails("--estate-document")
+    countenance(*ask, public, "--witness-role", "lawyer", "--id-document", "passport").fails("synthetic")
 
 
 def test_saying_no_signs_nothing(
@@ -339,7 +349,7 @@ def test_saying_no_signs_nothing(
     request = film / "people" / "vera" / "consent-request.json"
     told = countenance("consent", "sign", request, "--key", finished_key)
     told.fails("Not signed")
-    assert "MAY WE SHOW YOUR FACE?" in told.err
+    assert "MAY WE SHOW THIS FACE?" in told.err
     assert record.read_bytes() == before
 
 

@@ -38,7 +38,9 @@ def _commands(group: click.Group = cli, before: tuple[str, ...] = ()) -> list[tu
 def test_the_commands_are_those_of_the_issue() -> None:
     names = {" ".join(words) for words in _commands()}
     assert {"new", "extract", "faces", "train", "swap", "verify", "weights", "demo"} <= names
-    assert {f"consent {name}" for name in ("request", "keygen", "enrol", "sign", "accept", "check", "revoke")} <= names
+    assert {
+        f"consent {name}" for name in ("request", "keygen", "enrol", "sign", "witness", "accept", "check", "revoke")
+    } <= names
 
 
 @pytest.mark.parametrize("words", _commands(), ids=" ".join)

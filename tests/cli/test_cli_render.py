@@ -146,9 +146,12 @@ def test_a_model_trained_under_another_record_is_refused(
 ) -> None:
     monkeypatch.setenv("COUNTENANCE_PASSPHRASE", PASSPHRASE)
     request = film / "people" / "vera" / "consent-request.json"
-    key = finished.root.parent / "vera.key"
-    assert countenance("consent", "request", "vera", "--days", 30, "--project", film).code == 0
+    key, witness = (finished.root.parent / f"{who}.key" for who in ("vera", "witness"))
+    by = ("--witness", f"{witness}.pub", "--witness-role", "producer")
+    assert countenance("consent", "request", "vera", "--synthetic", "--days", 30, *by, "--project", film).code == 0
     assert countenance("consent", "sign", request, "--key", key, "--yes").code == 0
+    half = request.with_name("consent-unwitnessed.json")
+    assert countenance("consent", "witness", half, "--key", witness, "--yes").code == 0
     output = film / "renders" / "a.mp4"
     told = countenance("swap", clips / "scène.mp4", *PAIR, "-o", output, "--project", film)
     told.fails("another consent record", "train again")

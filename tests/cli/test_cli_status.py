@@ -36,7 +36,9 @@ def test_publish_and_check(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caps
     root = world.project.root
     where = ["--project", str(root)]
     agency = generate_key(tmp_path / "agency.key", PASSPHRASE)
-    ask = ["consent", "request", "vera", *where, "--status-uri", URI]
+    generate_key(tmp_path / "maria.key", PASSPHRASE)
+    by = ["--witness", str(tmp_path / "maria.key.pub"), "--witness-role", "union"]
+    ask = ["consent", "request", "vera", *by, *where, "--status-uri", URI]
     assert run(ask) == 2
     assert "--status-key" in capsys.readouterr().err
     assert run([*ask, "--status-key", "short"]) == 2
@@ -44,6 +46,8 @@ def test_publish_and_check(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caps
     request = root / "people" / "vera" / "consent-request.json"
     assert agency.key_id in request.with_suffix(".txt").read_text()
     assert run(["consent", "sign", str(request), "--key", str(world.folder / "key.pem"), "--yes"]) == 0
+    half = request.with_name("consent-unwitnessed.json")
+    assert run(["consent", "witness", str(half), "--key", str(tmp_path / "maria.key"), "--yes"]) == 0
     capsys.readouterr()
     assert run(["consent", "status", "check", "vera", *where]) == 2
     assert "no address" in capsys.readouterr().out

@@ -17,7 +17,7 @@ PAIR = ("--lender", "vera", "--performer", "ivan")
 
 
 def test_json_is_all_that_stands_on_stdout(finished: Finished) -> None:
-    for name in ("new", "extract", "enrol", "request", "keygen", "sign", "train", "swap"):
+    for name in ("new", "extract", "enrol", "request", "keygen", "sign", "witness", "train", "swap"):
         assert isinstance(json.loads(finished.told[name].out), dict), name
 
 
@@ -27,13 +27,14 @@ def test_every_stage_says_what_it_did(finished: Finished) -> None:
     assert told["extract"]["extract"]["kept"] >= 20
     assert told["extract"]["extract"]["frames_read"] == 70
     assert told["enrol"]["enrol"]["apparent_age"] >= 18
-    assert told["sign"]["sign"]["accepted"] is True
+    assert told["witness"]["witness"]["accepted"] is True
     assert told["sign"]["sign"]["key_id"] == told["keygen"]["key"]["key_id"]
+    assert told["sign"]["sign"]["witness_key_id"] == told["witness"]["witness"]["witness_key_id"]
     assert told["train"]["train"]["iteration"] == 2
     assert told["train"]["train"]["resumed"] is False
     swap = told["swap"]["swap"]
     assert swap["convert"]["frames"] == swap["convert"]["replaced"] + swap["convert"]["veiled"] == 10
-    assert swap["record_id"] == told["sign"]["sign"]["record_id"]
+    assert swap["record_id"] == told["witness"]["witness"]["record_id"]
     assert swap["label_shown"] is True
 
 
@@ -50,6 +51,7 @@ def test_nothing_but_the_results_is_left(finished: Finished) -> None:
         "people/vera/template.json",
         "people/vera/consent.json",
         "people/vera/consent-request.json",
+        "people/vera/consent-request.html",
         "people/vera/consent-request.txt",
         "people/ivan/faces.sqlite",
         "models/vera--ivan/swift/best.safetensors",
@@ -145,19 +147,24 @@ def test_after_a_revocation_nothing_is_made(film: Path, clips: Path, countenance
     assert not output.exists()
 
 
-def test_a_lender_signs_and_revokes_on_another_machine(
+def test_lender_and_witness_sign_on_other_machines_and_the_lender_revokes_there(
     film: Path, finished: Finished, countenance: Runs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("COUNTENANCE_PASSPHRASE", PASSPHRASE)
     away = tmp_path / "vera's own machine"
     away.mkdir()
-    key = finished.root.parent / "vera.key"
+    key, witness = finished.root.parent / "vera.key", finished.root.parent / "witness.key"
     request = shutil.copy(film / "people" / "vera" / "consent-request.json", away)
-    signed = countenance("consent", "sign", request, "--key", key, "--yes", "--json").json["sign"]
+    half = countenance("consent", "sign", request, "--key", key, "--yes", "--json").json["sign"]
+    assert Path(half["path"]).parent == away
+    for taker in (("accept", "vera", half["path"], "--project", film), ("revoke", half["path"], "--project", film)):
+        countenance("consent", *taker).fails("The witness has not signed yet", "consent witness")
+    countenance("consent", "witness", half["path"], "--key", key, "--yes").fails("witness with the key")
+    signed = countenance("consent", "witness", half["path"], "--key", witness, "--yes", "--json").json["witness"]
     assert signed["accepted"] is False
     assert Path(signed["path"]).parent == away
-    taken = countenance("consent", "accept", "vera", signed["path"], "--key-id", signed["key_id"], "--project", film)
-    assert taken.code == 0
+    ids = ("--key-id", signed["key_id"], "--witness-key-id", signed["witness_key_id"])
+    assert countenance("consent", "accept", "vera", signed["path"], *ids, "--project", film).code == 0
     statement = away / "revocation.json"
     told = countenance("consent", "revoke", signed["path"], "--key", key, "-o", statement, "--project", film, "--json")
     assert told.json["revoke"]["by"] == "lender"

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from two_signatures import WITNESS, WITNESS_KEY, both_sign
 
 from countenance.consent.check import accept_record
 from countenance.consent.gate import Permit, require_consent
@@ -73,10 +74,19 @@ class World:
         self.now += timedelta(**span)
 
     def request(self, **options: Any) -> dict[str, Any]:
-        return create_request(self.project, self.lender, clock=self.clock, **options)
+        return create_request(self.project, self.lender, clock=self.clock, **{"witness": WITNESS, **options})
 
     def record(self, key: SigningKey | None = None, **options: Any) -> bytes:
-        return sign_request(self.request(**options), key or self.key, self.template, clock=self.clock)
+        return both_sign(self.request(**options), key or self.key, clock=self.clock)
+
+    @property
+    def keys(self) -> list[SigningKey]:
+        """Who has to sign, in order."""
+        return [self.key, WITNESS_KEY]
+
+    def half(self, **options: Any) -> bytes:
+        """What the lender has signed, and the witness has not."""
+        return sign_request(self.request(**options), self.key, self.template, clock=self.clock)
 
     def place(self, data: bytes) -> None:
         """Put a record's file where the gate looks, past ``accept_record``, as an attacker would."""
@@ -130,12 +140,23 @@ def with_header(data: bytes, header: dict[str, Any] | bytes) -> bytes:
     return canonical(value)
 
 
-def signed_raw(key: SigningKey, payload: bytes, header: dict[str, Any] | bytes) -> bytes:
+def signature_over(key: SigningKey, payload: bytes, header: dict[str, Any] | bytes) -> dict[str, str]:
     """A correct signature over anything at all: what a hostile signer with a real key can make."""
     protected = b64(header if isinstance(header, bytes) else canonical(header))
     signed = f"{protected}.{b64(payload)}".encode()
-    signature = key.secret.get_op_key("sign").sign(signed)
-    return canonical({"payload": b64(payload), "signatures": [{"protected": protected, "signature": b64(signature)}]})
+    return {"protected": protected, "signature": b64(key.secret.get_op_key("sign").sign(signed))}
+
+
+def signed_raw(key: SigningKey, payload: bytes, header: dict[str, Any] | bytes) -> bytes:
+    """A document that the lender signed under any header, and the witness as it should be."""
+    witness = signature_over(WITNESS_KEY, payload, header_of(WITNESS_KEY))
+    return canonical({"payload": b64(payload), "signatures": [signature_over(key, payload, header), witness]})
+
+
+def witnessed_raw(world: World, payload: bytes, key: SigningKey, header: dict[str, Any] | bytes) -> bytes:
+    """A document that the lender signed as it should be, and the witness with any key under any header."""
+    lender = signature_over(world.key, payload, header_of(world.key))
+    return canonical({"payload": b64(payload), "signatures": [lender, signature_over(key, payload, header)]})
 
 
 def header_of(key: SigningKey) -> dict[str, Any]:

@@ -10,12 +10,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 from consent_world import PASSPHRASE, World, faces_at, payload_of
+from two_signatures import both_sign
 
 from countenance.consent.check import accept_record, check_record
 from countenance.consent.clock import format_time, parse_time, utc_now
 from countenance.consent.jws import sign_document
 from countenance.consent.keys import generate_key
-from countenance.consent.record import RECORD_TYPE, parse_record, sign_request
+from countenance.consent.record import RECORD_TYPE, parse_record
 from countenance.consent.revoke import REVOCATION_TYPE, revoke, sign_revocation
 from countenance.consent.statement import statement_text
 from countenance.consent.terms import Terms
@@ -104,7 +105,13 @@ def test_check_explains(world: World) -> None:
     assert alone.good
     assert alone.record == parse_record(data)
     text = " ".join(alone.terms)
-    for words in ("synthetic person vera", "“Welcome”", "to hide a witness", "2027-03-01", "in place of: ivan"):
+    for words in (
+        "synthetic person vera",
+        "“Welcome”",
+        "to protect somebody who must not be recognised",
+        "2027-03-01",
+        "in place of: ivan",
+    ):
         assert words in text
     assert "compare it with what the lender tells you" in text
     assert world.key.key_id in text
@@ -160,9 +167,9 @@ def test_a_record_that_cannot_be_used_is_not_accepted(world: World) -> None:
 
 def test_a_stricter_record_is_obeyed(world: World) -> None:
     request = world.request()
-    request["face"]["threshold"] = 0.8
+    request["terms"]["face"]["threshold"] = 0.8
     assert statement_text(Terms.from_json(request["terms"])) == request["statement"]["text"]
-    data = sign_request(request, world.key, clock=world.clock)
+    data = both_sign(request, world.key, clock=world.clock)
     accept_record(world.project, "vera", data, clock=world.clock)
     faces = faces_at(world.centre, np.full(50, 0.85))
     with pytest.raises(ConsentError, match="somebody similar"):
@@ -173,7 +180,7 @@ def test_a_stricter_record_is_obeyed(world: World) -> None:
 def test_a_record_may_forbid_training(world: World) -> None:
     payload = {**payload_of(world.record())}
     payload["scope"] = {**payload["scope"], "train": False}
-    world.place(sign_document(payload, [world.key], RECORD_TYPE))
+    world.place(sign_document(payload, world.keys, RECORD_TYPE))
     with pytest.raises(ConsentError, match="does not allow training"):
         world.gate(act="train")
     assert world.gate(act="swap").act == "swap"

@@ -13,9 +13,10 @@ from consent_world import NOON, PASSPHRASE, World, payload_of
 from joserfc import jws
 from joserfc.jwk import OKPKey
 from joserfc.jws import JWSRegistry
+from two_signatures import WITNESS, WITNESS_KEY
 
 from countenance.consent.keys import generate_key, load_key, public_key
-from countenance.consent.record import create_request, parse_record, sign_request
+from countenance.consent.record import create_request, parse_record, sign_request, witness_record
 from countenance.consent.request import parse_request, read_request, write_request
 from countenance.consent.statement import statement_text
 from countenance.consent.template import enrol
@@ -27,14 +28,15 @@ def test_a_request_is_two_files_and_a_row(world: World) -> None:
     request = world.request(synthetic=True, performers=["ivan"], territory="Europe", term_days=30)
     signable, page = write_request(world.project, request, clock=world.clock)
     assert read_request(signable) == request
-    text = page.read_text("utf-8")
+    assert page.suffix == ".html"
+    text = page.with_suffix(".txt").read_text("utf-8")
     assert text == request["statement"]["text"]
     assert max(map(len, text.splitlines())) <= 100
     joined = " ".join(text.split())
     for words in (
-        "A REQUEST TO VERA",
+        "A REQUEST TO THE MAKERS OF THE SYNTHETIC PERSON VERA",
         "SYNTHETIC PERSON",
-        "to hide a witness",
+        "to protect somebody who must not be recognised",
         "“Welcome”",
         "in place of: ivan. Of nobody else.",
         "Europe",
@@ -55,13 +57,12 @@ def test_the_page_follows_the_terms(world: World) -> None:
 
 
 def test_terms_of_a_request(world: World) -> None:
-    terms, face = parse_request(world.request(expires=date(2026, 3, 31), not_before=date(2026, 3, 10)))
+    terms = parse_request(world.request(expires=date(2026, 3, 31), not_before=date(2026, 3, 10)))
     assert (terms.not_before.day, terms.expires.month, terms.expires.day) == (10, 4, 1)  # the last day is covered
     assert (terms.purposes, terms.title, terms.lender) == (("double",), "Welcome", "vera")
-    assert face is not None
-    assert face.template_sha256 == world.template.sha256()
+    assert terms.face.template_sha256 == world.template.sha256()
     assert (terms.train, terms.derive, terms.label_required, terms.synthetic) == (True, False, True, False)
-    default, _ = parse_request(world.request())
+    default = parse_request(world.request())
     assert default.expires - default.not_before == timedelta(days=365)
     assert default.id in statement_text(default)
     assert default.id != terms.id
@@ -91,7 +92,7 @@ def test_what_cannot_be_asked(world: World, options: dict[str, object], says: st
 
 def test_a_request_without_a_project_folder_fails_well(world: World, tmp_path: Path) -> None:
     with pytest.raises(ProjectError):
-        create_request(world.project, "no such/name", clock=world.clock)
+        create_request(world.project, "no such/name", witness=WITNESS, clock=world.clock)
     with pytest.raises(ConsentError, match="missing"):
         read_request(tmp_path / "none.json")
 
@@ -109,9 +110,13 @@ def test_sign_and_read_back(world: World) -> None:
     assert record.template_sha256 == world.template.sha256()
     assert record.embedder_id == world.template.embedder_id
     assert 0.5 < record.threshold < 0.8
-    assert record.face.adult_years == 35.0
+    assert record.face.apparent_age == 35.0
     assert record.statement_sha256 == hashlib.sha256(statement_text(record).encode()).hexdigest()
-    assert payload_of(data)["subject"] == {"kind": "synthetic", "name": "vera"}
+    payload = payload_of(data)
+    assert payload["subject"] == {"kind": "synthetic", "name": "vera", "id": payload["issuer"]}
+    assert payload["issuer"].endswith(world.key.key_id)
+    assert record.witness == WITNESS
+    assert record.witness.key_id == WITNESS_KEY.key_id != record.key_id
 
 
 def test_reformatting_a_record_does_not_change_its_hash(world: World) -> None:
@@ -128,8 +133,10 @@ def test_any_jose_library_can_verify_a_record(world: World) -> None:
         def get_alg(self, name: str) -> object:
             return self.algorithms[name]
 
-    key = OKPKey.import_key(payload_of(data)["key"])
-    assert json.loads(jws.deserialize_json(json.loads(data), key, registry=Plain()).payload) == payload_of(data)
+    payload = payload_of(data)
+    keys = {(key := OKPKey.import_key(jwk)).thumbprint(): key for jwk in (payload["key"], payload["witness"]["key"])}
+    read = jws.deserialize_json(json.loads(data), lambda signer: keys[signer.headers()["kid"]], registry=Plain())
+    assert json.loads(read.payload) == payload
 
 
 def test_signing_on_another_machine_needs_the_request_only(world: World, tmp_path: Path) -> None:
@@ -137,7 +144,8 @@ def test_signing_on_another_machine_needs_the_request_only(world: World, tmp_pat
     elsewhere = tmp_path / "usb stick.json"
     elsewhere.write_bytes(signable.read_bytes())
     key = load_key(tmp_path / "key.pem", PASSPHRASE)
-    record = parse_record(sign_request(read_request(elsewhere), key, clock=world.clock))
+    half = sign_request(read_request(elsewhere), key, clock=world.clock)
+    record = parse_record(witness_record(half, WITNESS_KEY, clock=world.clock))
     assert record.template_sha256 == world.template.sha256()
 
 
@@ -146,24 +154,24 @@ def test_signing_needs_a_face_and_the_right_one(world: World) -> None:
     with pytest.raises(ConsentError, match="another face"):
         sign_request(world.request(), world.key, other, clock=world.clock)
     world.project.template_path("vera").unlink()
-    request = world.request()
-    with pytest.raises(ConsentError, match="No face is enrolled"):
-        sign_request(request, world.key, clock=world.clock)
-    record = parse_record(sign_request(request, world.key, other, clock=world.clock))
-    assert record.template_sha256 == other.sha256()
+    with pytest.raises(InputError, match="not enrolled yet"):
+        world.request()
 
 
 def test_signing_too_late(world: World) -> None:
     request = world.request(term_days=1)
+    half = sign_request(request, world.key, clock=world.clock)
     world.later(days=2)
     with pytest.raises(ConsentError, match="has ended"):
         sign_request(request, world.key, world.template, clock=world.clock)
+    with pytest.raises(ConsentError, match="has ended"):
+        witness_record(half, WITNESS_KEY, clock=world.clock)
 
 
 def test_writing_a_request_where_one_cannot(world: World) -> None:
     folder = world.project.person_dir("boris")
     folder.write_text("a file in the way")
-    request = create_request(world.project, "vera", clock=world.clock)
+    request = world.request()
     request["terms"]["subject"]["name"] = "boris"
     request["statement"]["text"] = statement_text(Terms.from_json(request["terms"]))
     with pytest.raises(OutputError):

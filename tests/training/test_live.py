@@ -17,13 +17,14 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from two_signatures import signed_record
 
 from countenance import live
 from countenance.consent.check import accept_record
 from countenance.consent.gate import require_consent
 from countenance.consent.keys import generate_key
 from countenance.consent.ledger import Ledger
-from countenance.consent.record import create_request, parse_record, sign_request
+from countenance.consent.record import parse_record
 from countenance.consent.revoke import revoke
 from countenance.consent.template import enrol, save_template
 from countenance.errors import ConsentError, LedgerError, MarkError, OutputError
@@ -101,7 +102,7 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> Story:
     key = generate_key(root / "vera.key", "correct horse battery")
     template = enrol(embeddings, [30.0], embedder_id=EMBEDDER_ID)
     save_template(project.template_path(LENDER), template)
-    accept_record(project, LENDER, sign_request(create_request(project, LENDER, synthetic=True), key, template))
+    accept_record(project, LENDER, signed_record(project, LENDER, key, synthetic=True))
     permit = require_consent(project, LENDER, PERFORMER, act="train", embeddings=embeddings)
     facts = CheckpointFacts(
         {"name": "swift"}, LENDER, PERFORMER, permit.record_id, permit.record_sha256, permit.ledger_entry,
@@ -283,7 +284,7 @@ def test_real_runs_show_their_swaps_and_go_on_as_if_not_asked(people) -> None:
 _CHILD = """
 import sys
 from pathlib import Path
-sys.path.insert(0, sys.argv[3])
+sys.path[:0] = [sys.argv[3], str(Path(sys.argv[3]).parent)]
 from test_live import FakeRun, LENDER, PERFORMER, HISTORY
 from countenance.live import LiveView
 from countenance.project import Project

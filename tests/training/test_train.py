@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 import torch
 from training_faces import made_faces
+from two_signatures import signed_record
 
 from countenance.consent.check import accept_record
 from countenance.consent.keys import generate_key
-from countenance.consent.record import create_request, sign_request
-from countenance.consent.template import enrol, load_template, save_template
+from countenance.consent.template import enrol, save_template
 from countenance.errors import (
     CheckpointError,
     ConsentError,
@@ -126,7 +126,7 @@ class Story:
 def consent(project: Project, embeddings: np.ndarray, key) -> None:
     template = enrol(embeddings, [30.0], embedder_id=EMBEDDER_ID)
     save_template(project.template_path("vera"), template)
-    accept_record(project, "vera", sign_request(create_request(project, "vera", synthetic=True), key, template))
+    accept_record(project, "vera", signed_record(project, "vera", key, synthetic=True))
 
 
 @pytest.fixture
@@ -332,8 +332,7 @@ def test_the_screens_look_at_the_very_pixels(story: Story) -> None:
 def test_a_new_record_does_not_take_over_the_old_ones_model(story: Story, tmp_path: Path) -> None:
     story.train(iterations=1)
     key = generate_key(tmp_path / "second.key", "correct horse battery")
-    template = load_template(story.project.template_path("vera"))
-    data = sign_request(create_request(story.project, "vera", synthetic=True), key, template)
+    data = signed_record(story.project, "vera", key, synthetic=True)
     accept_record(story.project, "vera", data, expected_key=key.key_id)
     with pytest.raises(CheckpointError, match="another consent record"):
         story.train(iterations=2)

@@ -12,7 +12,7 @@ from countenance.consent.ledger import Entry
 from countenance.consent.record import ConsentRecord
 from countenance.consent.revoke import find_revocation
 
-__all__ = ["CLOCK_LEEWAY", "Act", "Work", "reasons_against", "trusted_key"]
+__all__ = ["CLOCK_LEEWAY", "Act", "Work", "reasons_against", "trusted_key", "trusted_witness"]
 
 Act = Literal["train", "swap"]
 """What is to be done with the lender's face."""
@@ -39,7 +39,8 @@ def reasons_against(record: ConsentRecord, work: Work, now: datetime, entries: S
         record: verified.
         work: what is to be done.
         now: aware.
-        entries: the project's ledger: revocations, the lender's known key, and the latest time work was allowed.
+        entries: the project's ledger: revocations, the known keys of lender and witness, and the latest
+            time work was allowed.
     """
     return [*_of_key_and_time(record, work, now, entries), *_of_scope(record, work)]
 
@@ -49,12 +50,21 @@ def trusted_key(entries: Sequence[Entry], lender: str) -> str | None:
 
     The one that was confirmed last; else the first one that a record of this lender came with (trust on first use).
     """
+    return _known(entries, lender, "key_id")
+
+
+def trusted_witness(entries: Sequence[Entry], lender: str) -> str | None:
+    """The key id that this project knows as that of the lender's witness; by the same rule as :func:`trusted_key`."""
+    return _known(entries, lender, "witness_key_id")
+
+
+def _known(entries: Sequence[Entry], lender: str, member: str) -> str | None:
     known: str | None = None
     for entry in entries:
-        if entry.facts.get("lender") != lender:
+        if entry.facts.get("lender") != lender or member not in entry.facts:
             continue
         if entry.kind == "key" or (entry.kind in ("record", "permit") and known is None):
-            known = str(entry.facts.get("key_id"))
+            known = str(entry.facts[member])
     return known
 
 
@@ -71,6 +81,13 @@ def _of_key_and_time(record: ConsentRecord, work: Work, now: datetime, entries: 
         reasons.append(
             f"It is signed with the key {record.key_id}, but {work.lender}'s key is {known}. Ask {work.lender} whether "
             "the key changed, and confirm the new one."
+        )
+    witness = trusted_witness(entries, work.lender)
+    if witness is not None and witness != record.witness.key_id:
+        reasons.append(
+            f"Its witness signed with the key {record.witness.key_id}, but the key of {work.lender}'s witness is "
+            f"{witness}. "
+            f"Ask {work.lender} who the witness was, and confirm the new key."
         )
     if now < record.not_before or now < record.issued - CLOCK_LEEWAY:
         start = max(record.not_before, record.issued)

@@ -103,6 +103,7 @@ def require_consent(
             book.append("refusal", {**about, "reason": str(error)[:2000]})
         else:
             names = {"record_id": record.id, "record_sha256": record.sha256, "key_id": record.key_id}
+            names["witness_key_id"] = record.witness.key_id
             entry = book.append("permit", {**about, **names, **status, "faces": faces})
     if refused is not None:
         raise refused
@@ -204,6 +205,12 @@ def _compare_faces(
         raise ConsentError(
             f"The enrolled face of {work.lender} is not the one that the consent record is about. Restore "
             f"{project.template_path(work.lender)}, or ask {work.lender} for a new record."
+        )
+    if template.apparent_age != record.face.apparent_age:
+        raise ConsentError(
+            f"The consent record of {work.lender} gives another apparent age ({record.face.apparent_age:.1f} years) "
+            "than "
+            f"the enrolled face ({template.apparent_age:.1f}). Ask {work.lender} for a new record."
         )
     used = embedder_id or EMBEDDER_ID
     if not used == template.embedder_id == record.embedder_id:

@@ -3,8 +3,9 @@
 ``{"payload": …, "signatures": [{"protected": …, "signature": …}, …]}`` and nothing else. Each protected header has
 exactly ``alg`` (``EdDSA``), ``typ`` (the kind of document, so that one kind cannot pass for another) and ``kid`` (the
 key's thumbprint); hence no ``crit``, no ``jwk``, no ``b64`` and no unprotected header. The key ids of the signatures
-must be exactly those that the document calls for: a library that verifies "every signature present" is content when
-one of two was cut off, we are not.
+must be exactly those that the document calls for, in that order: a library that verifies "every signature present" is
+content when one of two was cut off, we are not; and a document whose signatures could change places would have two
+hashes.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from countenance.consent.keys import SigningKey
 from countenance.consent.strict_json import canonical, loads
 from countenance.errors import ConsentError
 
-__all__ = ["ALGORITHM", "SIGNATURE_LIMIT", "open_document", "sign_document"]
+__all__ = ["ALGORITHM", "SIGNATURE_LIMIT", "add_signature", "open_document", "sign_document"]
 
 ALGORITHM = "EdDSA"
 """The only signature algorithm; the curve is Ed25519 by the form of the key."""
@@ -58,25 +59,39 @@ def sign_document(payload: Mapping[str, Any], keys: Sequence[SigningKey], typ: s
     Returns:
         The document in canonical JSON, so that ``sha256sum`` of the file is the document's hash.
     """
-    by_id = {key.key_id: key.secret for key in keys}
-    members: list[HeaderDict] = [{"protected": {"alg": ALGORITHM, "kid": key.key_id, "typ": typ}} for key in keys]
-    value = jws.serialize_json(
-        members, canonical(payload), lambda signer: by_id[signer.headers()["kid"]], registry=_OnlyEdDSA()
-    )
-    return canonical(value)
+    return canonical(_signed(canonical(payload), keys, typ))
+
+
+def add_signature(document: bytes, key: SigningKey, typ: str) -> bytes:
+    """The document with one more signature over the same payload, after those that it has.
+
+    Args:
+        document: as :func:`open_document` gave it: verified, in canonical JSON.
+        key: the signer's.
+        typ: the kind of document.
+    """
+    value = loads(document, "The document")
+    added = _signed(_decode(value["payload"]), [key], typ)
+    return canonical({**value, "signatures": [*value["signatures"], *added["signatures"]]})
 
 
 def open_document(
-    data: bytes, typ: str, signers: Callable[[dict[str, Any]], Sequence[OKPKey]], what: str
+    data: bytes,
+    typ: str,
+    signers: Callable[[dict[str, Any]], Sequence[OKPKey]],
+    what: str,
+    *,
+    unfinished: str | None = None,
 ) -> tuple[dict[str, Any], bytes]:
     """Read a signed document and verify it.
 
     Args:
         data: the file's bytes; may be hostile.
         typ: the kind of document that it must be.
-        signers: the keys that the payload calls for, each of which must have signed and nobody else; raises
-            ValueError when the payload does not say.
+        signers: the keys that the payload calls for, each of which must have signed, in this order, and nobody else;
+            raises ValueError when the payload does not say.
         what: the document's name in messages, for example ``"The consent record"``.
+        unfinished: the message when the first of several have signed, and the others have not.
 
     Returns:
         The payload, and the document in canonical JSON (what its hash is taken of).
@@ -86,10 +101,15 @@ def open_document(
     """
     value = loads(data, what)
     try:
-        headers = _headers(value)
+        signed_by = _key_ids(_headers(value), typ)
         payload = loads(_decode(value["payload"]), what)
-        keys = {key.thumbprint(): key for key in signers(payload)}
-        _require_signers(headers, set(keys), typ)
+        wanted = signers(payload)
+        keys = {key.thumbprint(): key for key in wanted}
+        if len(keys) != len(wanted):
+            raise ValueError("the same key is to sign it twice")  # noqa: TRY301 - one place turns them into sentences
+        if unfinished is not None and len(signed_by) < len(keys) and signed_by == list(keys)[: len(signed_by)]:
+            raise ConsentError(unfinished)
+        _require_signers(signed_by, list(keys))
         jws.deserialize_json(
             cast("GeneralJSONSerialization", value),
             lambda signer: keys[signer.headers()["kid"]],
@@ -102,6 +122,13 @@ def open_document(
     except (JoseError, ValueError, KeyError, TypeError) as error:
         raise ConsentError(f"{what} is not valid: {_reason(error)}. Ask the lender for a new one.") from error
     return payload, canonical(value)
+
+
+def _signed(payload: bytes, keys: Sequence[SigningKey], typ: str) -> dict[str, Any]:
+    by_id = {key.key_id: key.secret for key in keys}
+    members: list[HeaderDict] = [{"protected": {"alg": ALGORITHM, "kid": key.key_id, "typ": typ}} for key in keys]
+    value = jws.serialize_json(members, payload, lambda signer: by_id[signer.headers()["kid"]], registry=_OnlyEdDSA())
+    return cast("dict[str, Any]", value)
 
 
 def _headers(value: dict[str, Any]) -> list[dict[str, Any]]:
@@ -120,13 +147,19 @@ def _headers(value: dict[str, Any]) -> list[dict[str, Any]]:
     return headers
 
 
-def _require_signers(headers: list[dict[str, Any]], key_ids: set[str], typ: str) -> None:
+def _key_ids(headers: list[dict[str, Any]], typ: str) -> list[Any]:
     for header in headers:
         if header != {"alg": ALGORITHM, "kid": header.get("kid"), "typ": typ}:
             raise ValueError(f"its header must have exactly alg {ALGORITHM}, kid and typ {typ}")
-    signed_by = [header["kid"] for header in headers]
-    if len(signed_by) != len(key_ids) or not all(key_id in signed_by for key_id in key_ids):
-        raise ValueError("it is not signed by exactly the people who must sign it")
+    return [header["kid"] for header in headers]
+
+
+def _require_signers(signed_by: list[Any], key_ids: list[str]) -> None:
+    if signed_by == key_ids:
+        return
+    if signed_by == key_ids[::-1]:
+        raise ValueError("its signatures have changed places")
+    raise ValueError("it is not signed by exactly the people who must sign it")
 
 
 def _decode(text: object) -> bytes:

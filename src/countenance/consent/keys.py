@@ -1,6 +1,8 @@
-"""A lender's key: Ed25519 (RFC 8032), kept in a passphrase-encrypted PKCS #8 file on the lender's side.
+"""A lender's or witness's key: Ed25519 (RFC 8032), in a passphrase-encrypted PKCS #8 file on its owner's side.
 
-A key is named by its thumbprint (RFC 7638), 43 characters that the lender can read out over the telephone.
+A key is named by its thumbprint (RFC 7638), 43 characters that its owner can read out over the telephone. Its public
+half lies beside it as a JSON Web Key (RFC 7517), to be given to others: the makers need a witness's to name it in a
+request.
 """
 
 from __future__ import annotations
@@ -12,13 +14,22 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from countenance.atomic import output_error, sync_folder
-from countenance.errors import InputError
+from countenance.atomic import output_error, sync_folder, write_bytes
+from countenance.consent.strict_json import canonical, loads, read_bounded
+from countenance.errors import ConsentError, InputError
 
 if TYPE_CHECKING:
     from joserfc.jwk import OKPKey
 
-__all__ = ["PASSPHRASE_MINIMUM", "SigningKey", "generate_key", "load_key", "public_key"]
+__all__ = [
+    "PASSPHRASE_MINIMUM",
+    "SigningKey",
+    "generate_key",
+    "load_key",
+    "load_public_key",
+    "public_key",
+    "public_path",
+]
 
 PASSPHRASE_MINIMUM = 8
 """Shortest passphrase in characters."""
@@ -40,10 +51,10 @@ class SigningKey:
 
 
 def generate_key(path: Path, passphrase: str) -> SigningKey:
-    """Make a new key and write it, encrypted, readable by its owner only.
+    """Make a new key and write it, encrypted, readable by its owner only; and its public half to ``FILE.pub``.
 
     Args:
-        path: a file that does not exist yet: a key is never overwritten.
+        path: a file that does not exist yet, nor the one of its public half: a key is never overwritten.
         passphrase: at least 8 characters; whoever loses it cannot sign or revoke with this key any more.
 
     Raises:
@@ -55,6 +66,9 @@ def generate_key(path: Path, passphrase: str) -> SigningKey:
 
     if len(passphrase) < PASSPHRASE_MINIMUM:
         raise InputError(f"The passphrase is too short. Use at least {PASSPHRASE_MINIMUM} characters.")
+    public = public_path(path)
+    if public.exists():
+        raise InputError(f"{public} exists, and a key is never overwritten. Choose another name.")
     private = Ed25519PrivateKey.generate()
     protection = BestAvailableEncryption(_secret_bytes(passphrase))
     pem = private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, protection)
@@ -70,13 +84,44 @@ def generate_key(path: Path, passphrase: str) -> SigningKey:
             stream.flush()
             os.fsync(stream.fileno())
         sync_folder(path.parent)
+        key = _signing_key(private)
+        write_bytes(public, canonical({**key.public_jwk, "kid": key.key_id}))
     except BaseException as error:
         with suppress(OSError):
             path.unlink(missing_ok=True)
         if isinstance(error, OSError):
             raise output_error(path, error) from error
         raise
-    return _signing_key(private)
+    return key
+
+
+def public_path(path: Path) -> Path:
+    """Where the public half of a key lies: ``FILE.pub`` beside ``FILE``."""
+    return path.with_name(f"{path.name}.pub")
+
+
+def load_public_key(path: Path) -> dict[str, str]:
+    """Read the public half of somebody's key.
+
+    Returns:
+        The JSON Web Key with exactly ``kty``, ``crv`` and ``x``.
+
+    Raises:
+        InputError: it is missing, damaged, or no public half of a key of this kind.
+    """
+    try:
+        given = loads(read_bounded(path, "The public key", limit=_SIZE_LIMIT), "The public key")
+        jwk = {name: value for name, value in given.items() if name != "kid"}
+        same = public_key(jwk).thumbprint() == given.get("kid")
+    except (ConsentError, ValueError) as error:
+        raise InputError(
+            f"{path} is not the public half of a key ({str(error).rstrip('.')}). Ask its owner for the file FILE.pub "
+            "that "
+            "countenance consent keygen made."
+        ) from error
+    if not same:
+        raise InputError(f"{path} was changed: its key and its key id differ. Ask its owner for the file again.")
+    return jwk
 
 
 def load_key(path: Path, passphrase: str) -> SigningKey:

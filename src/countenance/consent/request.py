@@ -1,4 +1,4 @@
-"""The request: what the lender is asked, as a file for the program and a page for the person.
+"""The request: what the lender is asked, as a file for the program and a page for people.
 
 A request needs nothing but itself to be signed: it can go to another machine, where the lender has the key.
 """
@@ -7,17 +7,20 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta
 from typing import TYPE_CHECKING, Any
 
 from countenance.atomic import write_bytes
 from countenance.config import clean_line
-from countenance.consent.clock import Clock, utc_now
+from countenance.consent.clock import Clock, parse_time, utc_now
+from countenance.consent.evidence import DOCUMENT_AGE, DOCUMENT_KINDS, AdultCheck, CaptureEvidence, FaceClaim
 from countenance.consent.ledger import Ledger
-from countenance.consent.statement import LANGUAGE, statement_text
-from countenance.consent.strict_json import canonical, loads, read_bounded
+from countenance.consent.parties import Authority, Witness
+from countenance.consent.statement import LANGUAGE, statement_page, statement_text
+from countenance.consent.strict_json import canonical, loads, read_bounded, sha256_hex
 from countenance.consent.template import FaceTemplate, load_template
-from countenance.consent.terms import FaceClaim, StatusPointer, Table, Terms
+from countenance.consent.terms import StatusPointer, Table, Terms
 from countenance.errors import ConsentError, InputError
 
 if TYPE_CHECKING:
@@ -47,6 +50,7 @@ def create_request(
     project: Project,
     lender: str,
     *,
+    witness: Witness,
     purpose: str | None = None,
     title: str | None = None,
     requester: str | None = None,
@@ -57,14 +61,18 @@ def create_request(
     territory: str = "worldwide",
     label_required: bool = True,
     synthetic: bool = False,
+    authority: Authority | None = None,
+    id_document: str | None = None,
+    id_checked: date | None = None,
     status: StatusPointer | None = None,
     clock: Clock = utc_now,
 ) -> dict[str, Any]:
-    """Make a request to a lender. If the lender's face is enrolled in the project, the request is about that face.
+    """Make a request to a lender, about the face that is enrolled in the project.
 
     Args:
         project: the work that the face is for.
         lender: the person's name in the project.
+        witness: who signs beside the lender.
         purpose, title: the project's own when None; others are refused, since they would not cover the project.
         requester: who asks, as the lender knows them; "the makers of …" when None.
         expires: last day that is covered (UTC); or ``term_days`` from the beginning, a year when both are None.
@@ -73,14 +81,19 @@ def create_request(
         territory: where the work may be shown.
         label_required: False asks the lender to allow renders without the visible label.
         synthetic: the lender is a synthetic person.
+        authority: an estate signs for a dead person, and this is the document that lets it.
+        id_document: the kind of document (:data:`countenance.consent.evidence.DOCUMENT_KINDS`) with a date of birth
+            that the witness looks at; needed when the person appears to be younger than 25.
+        id_checked: the day on which the witness does; today when None.
         status: where a revocation shows, if there is a status list.
         clock: gives the present.
 
     Returns:
-        The request, a JSON object with ``terms`` and ``statement.text``, the page for the lender.
+        The request, a JSON object with ``terms`` and ``statement.text``, the page for the lender and the witness.
 
     Raises:
         InputError: something asked for is not possible; ProjectError for a name, ConsentError for a damaged template.
+        MinorError: the enrolled person appears under age.
     """
     config = project.config
     for what, given, own in (("title", title, config.title), ("purpose", purpose, config.purpose)):
@@ -93,11 +106,18 @@ def create_request(
     end = _day(expires) + timedelta(days=1) if expires else _after(start, term_days)
     if end <= now:
         raise InputError("The consent would have ended already. Give a later last day.")
+    if synthetic and (authority is not None or id_document is not None):
+        raise InputError("A synthetic person has no estate and no identity document. Leave those out.")
+    face = _enrolled_face(project, lender)
     try:
         terms = Terms(
             id=uuid.uuid4().urn,
             lender=project.person_dir(lender).name,
-            synthetic=synthetic,
+            kind="synthetic" if synthetic else "person" if authority is None else "estate",
+            authority=authority,
+            witness=witness,
+            face=face,
+            adult=_adult_check(lender, face, synthetic, id_document, id_checked or now.date()),
             requester=clean_line(requester or f"The makers of “{config.title}”"[:200], "requester"),
             purposes=(config.purpose,),
             title=config.title,
@@ -113,12 +133,9 @@ def create_request(
         )
     except ValueError as error:
         raise InputError(f"This cannot be asked: {error}. Change the request.") from error
-    path = project.template_path(lender)
-    face = face_claim(load_template(path)).to_json() if path.exists() else {}
     return {
         "format": REQUEST_FORMAT,
         "terms": terms.to_json(),
-        **face,
         "statement": {"language": LANGUAGE, "text": statement_text(terms)},
     }
 
@@ -131,19 +148,17 @@ def face_claim(template: FaceTemplate, threshold: float | None = None) -> FaceCl
     return FaceClaim(template.embedder_id, template.sha256(), cosine, template.apparent_age)
 
 
-def parse_request(request: Mapping[str, Any]) -> tuple[Terms, FaceClaim | None]:
+def parse_request(request: Mapping[str, Any]) -> Terms:
     """Read a request and check that its page says what its terms say.
 
     Raises:
         ConsentError: it is damaged, breaks a rule, or its words are not those of its terms.
     """
     try:
-        optional = [key for key in ("face", "adult") if key in request]
-        table = Table(dict(request), "the request", ("format", "terms", "statement", *optional))
-        if table.raw("format") != REQUEST_FORMAT or len(optional) == 1:
+        table = Table(dict(request), "the request", ("format", "terms", "statement"))
+        if table.raw("format") != REQUEST_FORMAT:
             raise ValueError("it is not a request of this kind")  # noqa: TRY301 - one place turns them into sentences
         terms = Terms.from_json(Table(table.raw("terms"), "terms", Terms.members_of(table.raw("terms"))).members())
-        face = FaceClaim.from_json(table.raw("face"), table.raw("adult")) if optional else None
         statement = Table(table.raw("statement"), "statement", ("language", "text"))
         same = statement.text("language") == LANGUAGE and statement.text("text") == statement_text(terms)
     except ValueError as error:
@@ -153,7 +168,7 @@ def parse_request(request: Mapping[str, Any]) -> tuple[Terms, FaceClaim | None]:
             f"{_WHAT} has a page that does not say what its terms say, or comes from another version of this program. "
             "Do not sign it; ask for a new one."
         )
-    return terms, face
+    return terms
 
 
 def read_request(path: Path) -> dict[str, Any]:
@@ -168,26 +183,74 @@ def read_request(path: Path) -> dict[str, Any]:
 
 
 def write_request(project: Project, request: Mapping[str, Any], *, clock: Clock = utc_now) -> tuple[Path, Path]:
-    """Write ``consent-request.json`` and the page ``consent-request.txt`` to the lender's folder, and into the ledger.
+    """Write a request to the lender's folder, and its row into the ledger.
+
+    ``consent-request.json`` is the file to sign, ``consent-request.html`` the page to read or print, and
+    ``consent-request.txt`` the same words as they are hashed and signed.
 
     Returns:
-        Both paths: the file to sign, and the page to read.
+        Two paths: the file to sign, and the page to read.
 
     Raises:
         ConsentError: it is not a request.
         OutputError: a file cannot be written.
     """
-    terms, _ = parse_request(request)
+    terms = parse_request(request)
     folder = project.person_dir(terms.lender)
     _make_folder(folder)
-    signable, page = folder / "consent-request.json", folder / "consent-request.txt"
-    write_bytes(page, str(request["statement"]["text"]).encode("utf-8"))
+    signable, page = folder / "consent-request.json", folder / "consent-request.html"
+    write_bytes(page, statement_page(terms).encode("utf-8"))
+    write_bytes(page.with_suffix(".txt"), str(request["statement"]["text"]).encode("utf-8"))
     write_bytes(signable, canonical(request))
-    facts: dict[str, Any] = {"id": terms.id, "lender": terms.lender}
+    facts: dict[str, Any] = {"id": terms.id, "lender": terms.lender, "witness_key_id": terms.witness.key_id}
     if terms.status is not None:
         facts |= terms.status.to_json()
     Ledger(project.ledger_path, clock=clock).append("request", facts)
     return signable, page
+
+
+def _enrolled_face(project: Project, lender: str) -> FaceClaim:
+    path = project.template_path(lender)
+    if not path.exists():
+        raise InputError(
+            f"The face of {lender} is not enrolled yet, and a request is about one face. Enrol it first: countenance "
+            f"consent enrol {lender}, or countenance consent capture."
+        )
+    claim = face_claim(load_template(path))
+    return replace(claim, capture=_capture_evidence(project.person_dir(lender) / "capture.json", claim))
+
+
+def _capture_evidence(path: Path, face: FaceClaim) -> CaptureEvidence | None:
+    """The evidence beside the template; None where there is none, or where it is about an older template."""
+    if not path.exists():
+        return None
+    data = read_bounded(path, "The capture's evidence")
+    facts = loads(data, "The capture's evidence")
+    if facts.get("template_sha256") != face.template_sha256:
+        return None
+    try:
+        return CaptureEvidence(
+            str(facts.get("challenge_id")),
+            str(facts.get("challenge_sha256")),
+            sha256_hex(data),
+            parse_time(str(facts.get("time"))),
+        )
+    except ValueError as error:
+        raise ConsentError(f"{path} is damaged ({error}). Capture the face again.") from error
+
+
+def _adult_check(lender: str, face: FaceClaim, synthetic: bool, document: str | None, checked: date) -> AdultCheck:
+    if synthetic:
+        return AdultCheck("synthetic")
+    if document is not None:
+        return AdultCheck("id-document", document, checked)
+    if face.apparent_age < DOCUMENT_AGE:
+        raise InputError(
+            f"{lender} appears to be {face.apparent_age:.1f} years old. Below {DOCUMENT_AGE:.0f} an estimate is not "
+            f"enough: the witness has to see an identity document. Give its kind with --id-document: "
+            f"{', '.join(DOCUMENT_KINDS)}."
+        )
+    return AdultCheck("apparent-age-median")
 
 
 def _make_folder(folder: Path) -> None:

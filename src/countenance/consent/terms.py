@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from countenance.config import PURPOSES, clean_line
-from countenance.consent.clock import format_time, parse_time
+from countenance.config import PURPOSES
+from countenance.consent.clock import format_time
+from countenance.consent.evidence import DOCUMENT_AGE, MINIMUM_AGE, AdultCheck, FaceClaim
+from countenance.consent.parties import Authority, Witness
+from countenance.consent.table import MalformedError, Table, with_optional
 from countenance.errors import InputError
 from countenance.project import check_person_name
 
@@ -20,19 +22,21 @@ __all__ = [
     "MINIMUM_AGE",
     "PERFORMER_LIMIT",
     "STATUS_SIZE",
+    "SUBJECT_KINDS",
     "VERSION",
     "FaceClaim",
     "MalformedError",
     "StatusPointer",
     "Table",
     "Terms",
+    "require_version",
 ]
 
-VERSION = 1
-"""Version of requests and records."""
+VERSION = 2
+"""Version of requests and records. Version 1 had the lender's signature alone, and is refused."""
 
-MINIMUM_AGE = 18.0
-"""Apparent age in years below which nobody can lend a face (the screen's own rule, enforced here once more)."""
+SUBJECT_KINDS = ("person", "synthetic", "estate")
+"""Whose face it is: a living person's, nobody's, or a dead person's for whom an estate speaks. A closed list."""
 
 MEDIA = ("video",)
 """What may be made. A closed list."""
@@ -49,87 +53,11 @@ STATUS_SIZE = 2**20
 _ID = re.compile(r"urn:uuid:[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}", re.ASCII)
 
 
-class MalformedError(ValueError):
-    """A document's member is missing, unknown or of another type; the message is a half-sentence."""
-
-
-class Table:
-    """A JSON object that must have exactly certain members; each is read with its type.
-
-    Raises:
-        MalformedError: members are missing or unknown, or one is of another type.
-    """
-
-    def __init__(self, value: object, what: str, members: Sequence[str]) -> None:
-        if not isinstance(value, dict):
-            raise MalformedError(f"{what} is not a JSON object")
-        for key in value:
-            if key not in members:
-                raise MalformedError(f"{what} has the unknown member {key[:40]!r}")
-        for key in members:
-            if key not in value:
-                raise MalformedError(f"{what} has no {key}")
-        self._value, self._what = value, what
-
-    def raw(self, key: str) -> Any:
-        """The member as it is."""
-        return self._value[key]
-
-    def text(self, key: str) -> str:
-        """A text."""
-        if not isinstance(self._value[key], str):
-            raise MalformedError(f"{key} of {self._what} is not a text")
-        return str(self._value[key])
-
-    def members(self) -> dict[str, Any]:
-        """All members."""
-        return dict(self._value)
-
-    def sha256(self, key: str) -> str:
-        """A SHA-256 in 64 lower-case hex digits."""
-        if not _SHA256.fullmatch(self.text(key)):
-            raise MalformedError(f"{key} of {self._what} is not a SHA-256")
-        return self.text(key)
-
-    def line(self, key: str) -> str:
-        """A text of one line that is shown as it is stored."""
-        text = self.text(key)
-        try:
-            same = clean_line(text, key) == text
-        except InputError as error:
-            raise MalformedError(str(error)) from error
-        if not same:
-            raise MalformedError(f"{key} of {self._what} has unusual spaces or letters")
-        return text
-
-    def flag(self, key: str) -> bool:
-        """True or false; not a number that looks like it."""
-        if not isinstance(self._value[key], bool):
-            raise MalformedError(f"{key} of {self._what} is neither true nor false")
-        return bool(self._value[key])
-
-    def number(self, key: str) -> float:
-        """A finite number."""
-        value = self._value[key]
-        if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-            raise MalformedError(f"{key} of {self._what} is not a number")
-        return float(value)
-
-    def time(self, key: str) -> datetime:
-        """A moment in this millennium, so that adding to it or taking from it cannot fail."""
-        moment = parse_time(self.text(key))
-        if not 2000 <= moment.year < 3000:
-            raise MalformedError(f"{key} of {self._what} is not in this millennium")
-        return moment
-
-    def names(self, key: str, limit: int) -> tuple[str, ...]:
-        """A list of different texts."""
-        value = self._value[key]
-        if not isinstance(value, list) or len(value) > limit or not all(isinstance(item, str) for item in value):
-            raise MalformedError(f"{key} of {self._what} is not a list of at most {limit} texts")
-        if len(set(value)) != len(value):
-            raise MalformedError(f"{key} of {self._what} names something twice")
-        return tuple(value)
+def require_version(value: Mapping[str, Any]) -> None:
+    """Refuse a document of another version before anything else of it is understood (raises MalformedError)."""
+    version = value.get("version")
+    if version != VERSION or type(version) is not int:
+        raise MalformedError(f"its version is {str(version)[:20]}, and this program knows version {VERSION} only")
 
 
 def _person(name: str) -> str:
@@ -182,8 +110,9 @@ class StatusPointer:
 class Terms:
     """Whose face, for whom, for what, and how long.
 
-    ``id`` is a random ``urn:uuid:``; ``lender`` a person's name in the project; ``synthetic`` says that nobody of
-    flesh and blood has this face; ``requester`` who asks; ``purposes`` from
+    ``id`` is a random ``urn:uuid:``; ``lender`` a person's name in the project; ``kind`` one of :data:`SUBJECT_KINDS`,
+    for an estate with the ``authority`` by which somebody signs for it; ``witness`` who must sign as well; ``face``
+    which face, ``adult`` how the person is known to be adult; ``requester`` who asks; ``purposes`` from
     :data:`countenance.config.PURPOSES`; ``performers`` in whose place the face may be shown, empty for anybody in
     this title; ``train`` allows to train a model; ``derive`` to use that model for further ones. ``not_before`` and
     ``expires`` are aware, the latter the first moment that is not covered any more. ``status`` says where a revocation
@@ -195,7 +124,10 @@ class Terms:
 
     id: str
     lender: str
-    synthetic: bool
+    kind: str
+    witness: Witness
+    face: FaceClaim
+    adult: AdultCheck
     requester: str
     purposes: tuple[str, ...]
     title: str
@@ -207,6 +139,7 @@ class Terms:
     label_required: bool
     not_before: datetime
     expires: datetime
+    authority: Authority | None = field(default=None, kw_only=True)
     status: StatusPointer | None = field(default=None, kw_only=True)
 
     def __post_init__(self) -> None:
@@ -221,13 +154,39 @@ class Terms:
             raise ValueError(f"it can name at most {PERFORMER_LIMIT} performers")
         if not timedelta(0) < self.expires - self.not_before <= MAXIMUM_TERM:
             raise ValueError("it must end after it begins, and at most ten years later")
+        if self.kind not in SUBJECT_KINDS or (self.kind == "estate") != (self.authority is not None):
+            raise ValueError("an estate, and nobody else, needs the authority by which somebody signs for it")
+        if (self.kind == "synthetic") != (self.adult.method == "synthetic"):
+            raise ValueError("the age of a synthetic person, and of nobody else, needs no proof")
+        if self.adult.method == "apparent-age-median" and self.face.apparent_age < DOCUMENT_AGE:
+            raise ValueError(
+                f"the person appears to be {self.face.apparent_age:.1f} years old, and below {DOCUMENT_AGE:.0f} the "
+                "witness must have seen an identity document"
+            )
+
+    @property
+    def synthetic(self) -> bool:
+        """Whether nobody of flesh and blood has this face."""
+        return self.kind == "synthetic"
+
+    @property
+    def adult_id_checked(self) -> bool:
+        """Whether the witness says that the age is certain: a document was seen, or there is no such person."""
+        return self.adult.method in ("id-document", "synthetic")
 
     def to_json(self) -> dict[str, Any]:
         """The members that these terms have in a request and in a record."""
         return {
             "version": VERSION,
             "id": self.id,
-            "subject": {"name": self.lender, "kind": "synthetic" if self.synthetic else "person"},
+            "subject": {
+                "name": self.lender,
+                "kind": self.kind,
+                **({} if self.authority is None else {"authority": self.authority.to_json()}),
+            },
+            "witness": self.witness.to_json(),
+            **self.face.to_json(),
+            "adult": self.adult.to_json(),
             "requester": self.requester,
             "not_before": format_time(self.not_before),
             "expires": format_time(self.expires),
@@ -246,12 +205,15 @@ class Terms:
             **({} if self.status is None else {"status": self.status.to_json()}),
         }
 
-    MEMBERS = ("version", "id", "subject", "requester", "not_before", "expires", "scope", "label_required")
+    MEMBERS = (
+        *("version", "id", "subject", "witness", "face", "capture", "adult", "requester"),
+        *("not_before", "expires", "scope", "label_required"),
+    )
 
     @classmethod
     def members_of(cls, value: object) -> tuple[str, ...]:
-        """The members that a document must have: ``status``, which older ones lack, only where it is there."""
-        return (*cls.MEMBERS, "status") if isinstance(value, dict) and "status" in value else cls.MEMBERS
+        """The members that a document must have; ``status`` only where it is there."""
+        return with_optional(value, cls.MEMBERS, ("status",))
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Terms:
@@ -260,12 +222,10 @@ class Terms:
         Raises:
             ValueError: a member is missing, unknown or wrong, or breaks a rule.
         """
+        require_version(value)
         whole = Table({key: value[key] for key in cls.MEMBERS if key in value}, "the document", cls.MEMBERS)
-        if whole.raw("version") != VERSION or isinstance(whole.raw("version"), bool):
-            raise ValueError(f"its version is {str(whole.raw('version'))[:20]}, and this program knows {VERSION}")
-        subject = Table(whole.raw("subject"), "subject", ("name", "kind"))
-        if subject.text("kind") not in ("person", "synthetic"):
-            raise ValueError("the subject is neither a person nor a synthetic one")
+        given = whole.raw("subject")
+        subject = Table(given, "subject", with_optional(given, ("name", "kind"), ("authority",)))
         scope = Table(whole.raw("scope"), "scope", tuple(_SCOPE))
         if scope.raw("sexual") is not False:
             raise ValueError("it allows sexual content, which no record can")
@@ -274,7 +234,11 @@ class Terms:
         return cls(
             id=whole.text("id"),
             lender=subject.text("name"),
-            synthetic=subject.text("kind") == "synthetic",
+            kind=subject.one_of("kind", SUBJECT_KINDS),
+            authority=Authority.from_json(given["authority"]) if "authority" in given else None,
+            witness=Witness.from_json(whole.raw("witness")),
+            face=FaceClaim.from_json(whole.raw("face"), whole.raw("capture")),
+            adult=AdultCheck.from_json(whole.raw("adult")),
             requester=whole.line("requester"),
             purposes=scope.names("purposes", len(PURPOSES)),
             title=scope.line("title"),
@@ -290,57 +254,7 @@ class Terms:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class FaceClaim:
-    """Which face the terms are about.
-
-    ``embedder_id`` names the network, ``template_sha256`` the enrolled template, ``threshold`` is the cosine that each
-    face must reach, ``adult_years`` the median apparent age at enrolment.
-
-    Raises:
-        ValueError: a member is out of range, or the person appears under age.
-    """
-
-    embedder_id: str
-    template_sha256: str
-    threshold: float
-    adult_years: float
-
-    def __post_init__(self) -> None:
-        if not _EMBEDDER.fullmatch(self.embedder_id) or not _SHA256.fullmatch(self.template_sha256):
-            raise ValueError("the face is not named by a network and a SHA-256")
-        if not 0.0 < self.threshold < 1.0:
-            raise ValueError("the face's threshold is not between 0 and 1")
-        if not MINIMUM_AGE <= self.adult_years <= 150.0:
-            raise ValueError("the person appears to be under age, and nobody can consent to lend a minor's face")
-
-    def to_json(self) -> dict[str, Any]:
-        """The members ``face`` and ``adult`` of a request or record."""
-        return {
-            "face": {
-                "embedder": self.embedder_id,
-                "template_sha256": self.template_sha256,
-                "threshold": self.threshold,
-            },
-            "adult": {"method": _AGE_METHOD, "years": self.adult_years},
-        }
-
-    @classmethod
-    def from_json(cls, face: object, adult: object) -> FaceClaim:
-        """Read what :meth:`to_json` wrote (raises ValueError)."""
-        table = Table(face, "face", ("embedder", "template_sha256", "threshold"))
-        years = Table(adult, "adult", ("method", "years"))
-        if years.text("method") != _AGE_METHOD:
-            raise ValueError("the method by which the person was found to be adult is unknown")
-        return cls(
-            table.text("embedder"), table.text("template_sha256"), table.number("threshold"), years.number("years")
-        )
-
-
-_AGE_METHOD = "apparent-age-median"
-_EMBEDDER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", re.ASCII)
 _KEY_ID = re.compile(r"[A-Za-z0-9_-]{43}", re.ASCII)
 _URI = re.compile(r"(?:https://[A-Za-z0-9.-]+(?::\d{1,5})?(?:/[\w.~%!$&'()*+,;=:@/?-]*)?|urn:[\w.~:-]+)", re.ASCII)
-_SHA256 = re.compile(r"[0-9a-f]{64}", re.ASCII)
 
 _SCOPE = ("purposes", "title", "media", "territory", "performers", "train", "derive", "sexual", "minors")

@@ -31,6 +31,7 @@ __all__ = ["LENDER", "PERFORMER", "PRESET", "DemoResult", "OpensBar", "Stage", "
 LENDER, PERFORMER, PRESET = "vera", "ivan", "swift"
 """Names of the two synthetic people, and the preset that is trained."""
 
+_WITNESS = "witness"
 _CLIPS = {LENDER: "train_B.mp4", PERFORMER: "train_A.mp4"}
 _FOOTAGE, _TRUTH, _MASK = "test_A.mp4", "test_gt_matched.mp4", "test_gt_matched_mask.mp4"
 _PASSPHRASE = "nobody of flesh and blood"  # noqa: S105 - the key of a person who does not exist guards nothing
@@ -154,18 +155,28 @@ class _Demo:
         return says, report.frames_read == 0
 
     def consent(self) -> tuple[str, bool]:
-        """The lender's record, signed with a key made here, for a person who does not exist."""
+        """The lender's record, signed with two keys made here, for a person who does not exist."""
+        from countenance.consent.keys import public_path
+
         path = self.project.consent_path(LENDER)
         there = path.exists()
         if not there:
             api.consent_enrol(self.project, LENDER)
+            keys = {who: self.out / f"{who}.key" for who in (LENDER, _WITNESS)}
+            for key in keys.values():
+                if not key.exists():
+                    api.consent_keygen(key, _PASSPHRASE)
             request = api.consent_request(
-                self.project, LENDER, performers=[PERFORMER], term_days=_TERM_DAYS, synthetic=True
+                self.project,
+                LENDER,
+                witness=public_path(keys[_WITNESS]),
+                witness_role="producer",
+                performers=[PERFORMER],
+                term_days=_TERM_DAYS,
+                synthetic=True,
             )
-            key = self.out / f"{LENDER}.key"
-            if not key.exists():
-                api.consent_keygen(key, _PASSPHRASE)
-            api.consent_sign(request.path, key, _PASSPHRASE, project=self.project)
+            signed = api.consent_sign(request.path, keys[LENDER], _PASSPHRASE, project=self.project)
+            api.consent_witness(signed.path, keys[_WITNESS], _PASSPHRASE, project=self.project)
         check = api.consent_check(self.project, LENDER)
         record = check.record
         if record is None or not check.good:

@@ -109,7 +109,7 @@ def test_any_change_of_any_member_is_refused_in_words(world: World, data: st.Dat
     except ConsentError as error:
         assert str(error).endswith(".")
     else:
-        assert record.face.adult_years >= 18
+        assert record.face.apparent_age >= 18
 
 
 _GOOD: dict[str, dict[str, Any]] = {}
@@ -142,12 +142,12 @@ def test_a_request_that_asks_for_what_nobody_may(world: World, change: dict[str,
 
 def test_a_request_for_a_minor(world: World) -> None:
     request = world.request()
-    request["adult"]["years"] = 15
+    request["terms"]["face"]["apparent_age"] = 15
     with pytest.raises(ConsentError, match="under age"):
         sign_request(request, world.key, clock=world.clock)
 
 
-@pytest.mark.parametrize("drop", ["terms", "statement", "format", "adult", "face"])
+@pytest.mark.parametrize("drop", ["terms", "statement", "format"])
 def test_a_request_with_a_part_missing(world: World, drop: str) -> None:
     request = world.request()
     del request[drop]
@@ -157,6 +157,6 @@ def test_a_request_with_a_part_missing(world: World, drop: str) -> None:
 
 def test_a_request_with_anothers_face_slipped_in(world: World) -> None:
     request = world.request()
-    request["face"]["template_sha256"] = enrol(world.faces(seed=70), [30.0]).sha256()
+    request["terms"]["face"]["template_sha256"] = enrol(world.faces(seed=70), [30.0]).sha256()
     with pytest.raises(ConsentError, match="another face"):
         sign_request(request, world.key, world.template, clock=world.clock)

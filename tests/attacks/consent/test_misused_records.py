@@ -11,11 +11,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 from consent_world import PASSPHRASE, World, direction, faces_at, faces_of
+from two_signatures import both_sign
 
 from countenance.config import ProjectConfig
 from countenance.consent.check import accept_record
 from countenance.consent.keys import generate_key
-from countenance.consent.record import sign_request
 from countenance.consent.revoke import revoke, sign_revocation
 from countenance.consent.template import enrol, save_template
 from countenance.errors import ConsentError, MinorError, ProjectError
@@ -101,8 +101,8 @@ def test_faces_that_are_no_numbers(agreed: World, embeddings: object) -> None:
 
 def test_a_lax_threshold_in_the_record_does_not_help(world: World) -> None:
     request = world.request()
-    request["face"]["threshold"] = 0.01
-    world.place(sign_request(request, world.key, clock=world.clock))
+    request["terms"]["face"]["threshold"] = 0.01
+    world.place(both_sign(request, world.key, clock=world.clock))
     refused(world, "somebody else", embeddings=faces_at(world.centre, np.full(50, 0.4)))
 
 
@@ -137,7 +137,7 @@ def test_faces_measured_by_another_network(agreed: World) -> None:
 def test_a_template_of_another_network(world: World) -> None:
     template = enrol(world.faces(), [30.0], embedder_id="other-net-1")
     save_template(world.project.template_path("vera"), template)
-    world.place(sign_request(world.request(), world.key, template, clock=world.clock))
+    world.place(world.record())
     refused(world, "another network")
 
 
@@ -247,10 +247,10 @@ def test_a_revoked_record_put_back_under_its_name(agreed: World) -> None:
 
 def test_the_revoked_request_signed_once_more(world: World) -> None:
     request = world.request()
-    first = sign_request(request, world.key, clock=world.clock)
+    first = both_sign(request, world.key, clock=world.clock)
     revoke(world.project, accept_record(world.project, "vera", first, clock=world.clock), clock=world.clock)
     world.later(hours=1)
-    second = sign_request(request, world.key, clock=world.clock)
+    second = both_sign(request, world.key, clock=world.clock)
     assert second != first
     world.place(second)
     refused(world, "It was revoked")
