@@ -36,6 +36,7 @@ __all__ = ["Permit", "enter_render", "require_consent"]
 class Permit:
     """What the gate gives: which record allows the work, and what goes into checkpoints and manifests.
 
+    ``adult_id_checked`` says whether the record attests that the lender's identity card was checked.
     ``ledger_entry`` is the hash of the permit's row: kept outside the ledger, it is the anchor that shows when the
     ledger is cut off or exchanged.
     """
@@ -51,6 +52,7 @@ class Permit:
     title: str
     key_id: str
     ledger_entry: str
+    adult_id_checked: bool
 
 
 def require_consent(
@@ -118,6 +120,7 @@ def require_consent(
         title=work.title,
         key_id=record.key_id,
         ledger_entry=entry,
+        adult_id_checked=record.adult_id_checked,
     )
 
 

@@ -111,6 +111,7 @@ def preview(
         perception=perception,
         channel=channel,
         settings=knobs,
+        adult_id_checked=permit.adult_id_checked,
     )
     with PreviewServer(channel) as server:
         _run(player, channel, loop, lambda: None if tell is None else tell(server.address))
