@@ -113,7 +113,7 @@ def preview(
         settings=knobs,
         adult_id_checked=permit.adult_id_checked,
     )
-    with PreviewServer(channel) as server:
+    with job.screening(), PreviewServer(channel) as server:
         _run(player, channel, loop, lambda: None if tell is None else tell(server.address))
     return replace(player.report(), record_id=permit.record_id, watermark=watermark.hex())
 
