@@ -142,7 +142,7 @@ GROUPS: dict[str, tuple[Knob, ...]] = {
         ),
         Knob(
             "screen_seconds",
-            "How often at least a frame of the footage and of the render passes the screens; cuts and the last frame always do.",
+            "How often at least a frame of footage and render passes the screens; cuts and the last frame always do.",
             "two small networks each time",
         ),
     ),
