@@ -1,13 +1,12 @@
-"""Refusals that come from elsewhere than the gate, the screens above all, are rows of the ledger too."""
+"""What the screens refuse is a row of the ledger, as what the gate refuses is."""
 
 from __future__ import annotations
 
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from countenance.consent.clock import Clock, utc_now
 from countenance.consent.ledger import Ledger
-from countenance.errors import RefusedError
+from countenance.errors import MinorError, SexualContentError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -18,14 +17,11 @@ __all__ = ["refusals_entered"]
 
 
 @contextmanager
-def refusals_entered(project: Project, *, clock: Clock = utc_now, **about: str) -> Iterator[None]:
-    """Enter what is refused in this block; the refusal goes on as it is.
-
-    Not for what the gate is asked in: it enters its refusals itself.
+def refusals_entered(project: Project, **about: str) -> Iterator[None]:
+    """Enter what the screens refuse in this block; the refusal goes on as it is. The gate enters its own ones.
 
     Args:
         project: whose ledger.
-        clock: gives the present.
         about: what the row says beside the reason, such as ``lender``, ``performer`` and ``act``.
 
     Raises:
@@ -33,6 +29,6 @@ def refusals_entered(project: Project, *, clock: Clock = utc_now, **about: str) 
     """
     try:
         yield
-    except RefusedError as error:
-        Ledger(project.ledger_path, clock=clock).append("refusal", {**about, "reason": str(error)[:2000]})
+    except (MinorError, SexualContentError) as error:
+        Ledger(project.ledger_path).append("refusal", {**about, "reason": str(error)[:2000]})
         raise

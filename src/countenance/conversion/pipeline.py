@@ -85,8 +85,8 @@ def convert(
         MediaError: the footage cannot be read, or breaks off; with the place.
         NoFaceError: nowhere in the footage could the performer's face be replaced.
         SexualContentError: a frame of the footage or of the render was flagged.
-        MinorError: the performer, or the lender's face in the render, appears under age.
-        ConsentError: the lender's face in the render looks younger than 25, and no identity card was checked.
+        MinorError: the performer, or the lender's face in the render, appears under age; or that face looks younger
+            than 25, and no identity card was checked.
         MarkError: a mark returned something that is no such picture.
         OutputError: writing failed; nothing is left but the finished segments in ``store``.
         CountenanceError: a stage failed in a way it should not; with the place.

@@ -213,8 +213,8 @@ class Screens:
         """Judge the age of the lender's face as it was painted.
 
         Raises:
-            MinorError: under age, as a whole or in one track, or nothing could be estimated.
-            ConsentError: under 25 and no identity card was checked.
+            MinorError: under age, as a whole or in one track, or nothing could be estimated; or under 25 and no
+                identity card was checked.
         """
 
         def rule(ages: Iterable[float], who: str) -> None:

@@ -15,7 +15,7 @@ import numpy as np
 from PIL import Image
 
 from countenance import geometry
-from countenance.errors import ConsentError, MinorError, SexualContentError, WeightsError
+from countenance.errors import MinorError, SexualContentError, WeightsError
 from countenance.perception.pictures import as_rgb, cut
 from countenance.perception.session import SessionProvider, default_sessions
 
@@ -225,14 +225,13 @@ def require_attested(ages: Iterable[float], what: str, *, adult_id_checked: bool
         adult_id_checked: what the record says.
 
     Raises:
-        MinorError: as :func:`require_adult`.
-        ConsentError: the median is below :data:`ATTESTED_AGE` and nobody has checked.
+        MinorError: as :func:`require_adult`; or the median is below :data:`ATTESTED_AGE` and nobody has checked.
     """
     known = _years(ages)
     require_adult(known, what)
     middle = median(known)
     if middle < ATTESTED_AGE and not adult_id_checked:
-        raise ConsentError(
+        raise MinorError(
             f"{what} looks younger than {ATTESTED_AGE:.0f} (median estimate {middle:.0f} years over {len(known)} "
             "faces), and the consent record does not say that an identity card was checked. Ask the lender for a "
             "record in which a witness attests it."

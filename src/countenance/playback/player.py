@@ -8,6 +8,7 @@ neighbours with their true times, so what moved too far to be followed is search
 from __future__ import annotations
 
 import threading
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from time import monotonic
 from typing import TYPE_CHECKING
@@ -26,6 +27,7 @@ from countenance.types import Frame
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
     from countenance.media.probe import VideoInfo
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Player", "PreviewReport"]
 
+_ASK_SECONDS = 60.0  # between two questions whether consent still holds
 _RATE_SECONDS = 2.0  # over which the rate on the page is counted
 
 
@@ -73,6 +76,7 @@ class Player:
         channel: takes the pictures.
         settings: of the conversion; its batches and queues are of one frame here, for the least delay.
         adult_id_checked: whether the lender's consent record says that an identity card was checked.
+        allowed: makes a context, which refuses to be entered when consent does not hold any more; asked once a minute.
         clock: gives seconds.
     """
 
@@ -88,12 +92,14 @@ class Player:
         channel: Channel,
         settings: ConvertSettings | None = None,
         adult_id_checked: bool = False,
+        allowed: Callable[[], AbstractContextManager[None]] = nullcontext,
         clock: Callable[[], float] = monotonic,
     ) -> None:
         self._footage, self._info, self._swapper, self._template = footage, info, swapper, template
         self._stamp, self._see, self._channel, self._clock = stamp, perception, channel, clock
         self._settings = replace(settings or ConvertSettings(), batch_frames=1, queue_frames=1)
-        self._id_checked = adult_id_checked
+        self._id_checked, self._allowed = adult_id_checked, allowed
+        self._ask_at: float | None = None
         self._screens = self._new_screens()
         self._ages_known = False  # once is enough, however often the footage is played
         self._wanted = threading.Event()
@@ -107,7 +113,8 @@ class Player:
 
         Raises:
             MediaError: it cannot be read, or breaks off.
-            SexualContentError, MinorError, ConsentError: a screen refuses it; that frame was not shown.
+            SexualContentError, MinorError: a screen refuses it; that frame was not shown.
+            ConsentError: consent was taken back meanwhile.
             MarkError: a frame could not be marked or signed; it was not shown.
         """
         self._began = self._clock() if self._began is None else self._began
@@ -203,11 +210,21 @@ class Player:
             self._ages_known = min(counts) >= AGES_TO_JUDGE
         return self._ages_known or not painted.changed
 
+    def _ask(self) -> None:
+        """Now and then, whether consent still holds; the gate was asked just before the beginning."""
+        now = self._clock()
+        if self._ask_at is not None and now >= self._ask_at:
+            with self._allowed():
+                pass
+        if self._ask_at is None or now >= self._ask_at:
+            self._ask_at = now + _ASK_SECONDS
+
     def _timecode(self, frame: Frame) -> str:
         info = self._info
         return timecode(frame.pts_seconds - info.start_pts * info.time_base, info.average_rate)
 
     def _show(self, painted: PaintedFrame) -> None:
+        self._ask()
         if not self._may_be_shown(painted):
             self._held_back += 1
             return

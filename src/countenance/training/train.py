@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from countenance.consent.refusals import refusals_entered
+from countenance.consent.watch import ConsentWatch
 from countenance.errors import CheckpointError, TrainingError
 from countenance.faceset.use import screen_faces
 from countenance.geometry import CROP_SIZE
@@ -229,7 +230,8 @@ def train(
         watch: called with the run and its facts after every score; see :func:`countenance.training.loop.loop`.
 
     Raises:
-        ConsentError: the gate refuses; nothing was trained.
+        ConsentError: the gate refuses; nothing was trained. Or consent was taken back while it was trained; nothing
+            was saved after that.
         SexualContentError, MinorError: the faces do not pass the screens.
         CheckpointError: the model's checkpoint is damaged or belongs to other people, another preset or record.
         NoFaceError, FaceSetError, ProjectError: the face sets cannot be used.
@@ -283,7 +285,18 @@ def train(
         del faces, people, of  # the run holds what it needs
         if stored is not None:
             run.restore(stored.tensors)
-        facts = loop(run, facts, budget, folder, early_stop=early, progress=progress, watch=watch, notices=notices)
+        allowed = ConsentWatch(project, permit, "The training was stopped, and nothing more of it was saved.")
+        facts = loop(
+            run,
+            facts,
+            budget,
+            folder,
+            early_stop=early,
+            progress=progress,
+            watch=watch,
+            notices=notices,
+            allowed=allowed,
+        )
         _log(project, facts, permit)
         kept.append(Held("weights and optimiser", sum(tensor.nbytes for tensor in run.tensors().values()), 0))
     best = read_facts(folder / BEST) if (folder / BEST).exists() else None
