@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import math
+from fractions import Fraction
 from statistics import median
 from typing import TYPE_CHECKING
 
@@ -21,7 +22,6 @@ from countenance.perception.session import SessionProvider, default_sessions
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
-    from fractions import Fraction
 
     from numpy.typing import NDArray
 
@@ -166,9 +166,12 @@ class Looks:
             pts_seconds: its time.
             cut: whether a shot begins with it.
         """
-        if self._next is not None and not cut and pts_seconds < self._next:
-            return False
-        self._next = pts_seconds + self._every
+        late = Fraction(0)
+        if self._next is not None and not cut:
+            if pts_seconds < self._next:
+                return False
+            late = (pts_seconds - self._next) % self._every  # what falls between two frames must not add up
+        self._next = pts_seconds + self._every - late
         return True
 
 
