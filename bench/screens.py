@@ -253,7 +253,7 @@ def tables(result: dict[str, Any]) -> str:
         )
     lines += [
         "",
-        "| clip | frames | median | 5 % to 95 % | single frames under 18 | tracks of 0.4 s refused, in a row | spread |",
+        "| clip | frames | median | 5 % to 95 % | frames under 18 | tracks refused: in a row | spread over 0.4 s |",
         "|---|---|---|---|---|---|---|",
     ]
     for name, row in result["age"]["clips"].items():
