@@ -12,7 +12,6 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from fractions import Fraction
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from countenance.conversion.decide import Decider
 from countenance.conversion.pipeline import convert
 from countenance.conversion.report import ConvertReport, Stopwatch
+from countenance.conversion.screens import Screens
 from countenance.conversion.settings import ConvertSettings
 from countenance.conversion.swap import Painter
 from countenance.conversion.track import Tracker
@@ -96,6 +96,7 @@ def convert_whole(footage: Path, out: Path, actors: Cast) -> ConvertReport:
         performer_template=actors.template,
         label=draw_label,
         watermark=Watermarker(b"bench", (info.height, info.width)),
+        adult_id_checked=True,  # nobody in these clips exists
         perception=actors.see,
         settings=actors.settings,
     )
@@ -111,7 +112,10 @@ def staged(footage: Path, out: Path, actors: Cast) -> dict[str, dict[str, float]
     decider = Decider(settings, settings.performer_cosine or SAME_PERSON_COSINE, painter.crop_size, *looks_back)
     watermark = Watermarker(b"bench", (info.height, info.width))
     feed: deque[Frame] = deque()
-    decided = decider(tracker(frame) for frame in _screened(feed, actors.see, settings, watch))
+    screens = Screens(
+        actors.see, footage.name, lambda _: "", settings.screen_seconds, adult_id_checked=True, watch=watch
+    )
+    decided = decider(screens.watched(tracker(frame) for frame in _fed(feed)))
     decoded = read_frames(footage)
 
     def timed(stage: str, work: Callable[[], Any]) -> Any:
@@ -123,7 +127,16 @@ def staged(footage: Path, out: Path, actors: Cast) -> dict[str, dict[str, float]
     def perceived(last: bool) -> list[Any]:
         # While there is food the decider gives at least one frame for each that it takes.
         seen = [next(decided) for _ in iter(lambda: bool(feed), False)]
-        return seen + (list(decided) if last else [])
+        seen += list(decided) if last else []
+        for frame in seen:
+            screens.decided(frame)
+        return seen
+
+    def painted_of(batches: list[list[Any]]) -> list[Any]:
+        made = [one for batch in batches for one in painter(batch)]
+        for frame in made:
+            screens.painted(frame)
+        return made
 
     with VideoWriter(out, info, crf=settings.crf, preset=settings.preset) as writer:
         while True:
@@ -132,7 +145,7 @@ def staged(footage: Path, out: Path, actors: Cast) -> dict[str, dict[str, float]
             faces = timed("perceive", lambda: perceived(not chunk))  # noqa: B023 - called at once
             size = settings.batch_frames
             batches = [faces[start : start + size] for start in range(0, len(faces), size)]
-            painted = timed("paint", lambda: [one for batch in batches for one in painter(batch)])  # noqa: B023
+            painted = timed("paint", lambda: painted_of(batches))  # noqa: B023
             marked = timed("marks", lambda: [watermark(draw_label(one.frame.rgb)) for one in painted])  # noqa: B023
             out_frames = [
                 Frame(rgb, one.frame.index, one.frame.pts, one.frame.time_base)
@@ -151,13 +164,6 @@ def staged(footage: Path, out: Path, actors: Cast) -> dict[str, dict[str, float]
     }
 
 
-def _screened(feed: deque[Frame], see: Perception, settings: ConvertSettings, watch: Stopwatch) -> Iterator[Frame]:
-    """The frames that are fed, screened as often as a conversion does."""
-    due = Fraction(0)
+def _fed(feed: deque[Frame]) -> Iterator[Frame]:
     while feed:
-        frame = feed.popleft()
-        if frame.pts_seconds >= due:
-            with watch("screen"):
-                see.screen(frame.rgb)
-            due = frame.pts_seconds + Fraction(settings.screen_seconds).limit_denominator(1000)
-        yield frame
+        yield feed.popleft()

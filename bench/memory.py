@@ -196,10 +196,10 @@ def train_case(project: Project, preset: str) -> dict[str, Any]:
 def convert_case(project: Project, preset: str) -> dict[str, Any]:
     """Everything that a render does with the lender's faces, and one batch."""
     from countenance.consent.gate import require_consent
-    from countenance.faceset.use import reembed
+    from countenance.faceset.use import reembed, screen_faces
     from countenance.perception.perceive import Perception
     from countenance.training.swapper import load_swapper
-    from countenance.training.train import load_faces, scratch_of, screen_faces
+    from countenance.training.train import load_faces, scratch_of
 
     watch, see = Watch(), Perception()
     size, scratch = PRESETS[preset].crop_size, scratch_of(project)

@@ -142,7 +142,7 @@ GROUPS: dict[str, tuple[Knob, ...]] = {
         ),
         Knob(
             "screen_seconds",
-            "How often a frame passes the screens for sexual content and for age. It cannot be turned off.",
+            "How often at least a frame of footage and render passes the screens; cuts and the last frame always do.",
             "two small networks each time",
         ),
     ),

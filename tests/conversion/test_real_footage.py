@@ -68,7 +68,7 @@ def _run(footage: Path, out: Path, performer: np.ndarray, perception: Perception
 
     report = convert(
         footage, out, swapper=swapper, performer_template=performer, label=label,
-        watermark=lambda rgb: rgb, perception=perception, settings=settings,
+        watermark=lambda rgb: rgb, perception=perception, settings=settings, adult_id_checked=True,
     )  # fmt: skip
     return report, shown
 
@@ -135,7 +135,7 @@ def test_interrupted_with_the_real_networks_it_ends_with_the_same_bits(performer
         return convert(
             footage, tmp_path / f"{name}.mp4", swapper=_tinted, performer_template=performer, label=lambda rgb: rgb,
             watermark=lambda rgb: rgb, perception=perception, settings=settings, progress=progress,
-            store=SegmentStore(tmp_path / name, b"key", {}),
+            store=SegmentStore(tmp_path / name, b"key", {}), adult_id_checked=True,
         )  # fmt: skip
 
     run("whole")

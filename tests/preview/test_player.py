@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,7 @@ import pytest
 from fake_world import PERFORMER, Face, World, picture, swap_black
 
 from countenance.conversion.settings import ConvertSettings
-from countenance.errors import MarkError, MinorError, SexualContentError
+from countenance.errors import ConsentError, MarkError, MinorError, SexualContentError
 from countenance.media.probe import probe
 from countenance.playback.channel import Channel
 from countenance.playback.player import Player
@@ -43,7 +45,7 @@ def slow(seconds: float) -> Any:
     return swap
 
 
-def player(clip: Path, world: World, stamp: Any, swapper: Any = swap_black) -> Player:
+def player(clip: Path, world: World, stamp: Any, swapper: Any = swap_black, **more: Any) -> Player:
     return Player(
         clip,
         probe(clip),
@@ -53,6 +55,7 @@ def player(clip: Path, world: World, stamp: Any, swapper: Any = swap_black) -> P
         perception=world,  # type: ignore[arg-type]
         channel=Channel(),
         settings=SETTINGS,
+        **more,
     )
 
 
@@ -131,6 +134,35 @@ def test_faces_are_held_back_until_their_age_is_known(clip: Path) -> None:
     assert report.replaced == 0
     assert not {11, 12} & set(stamp.indexes())
     assert report.shown > 5  # where nobody is, there is nothing to hold back
+
+
+def test_the_lenders_face_as_it_is_painted_is_judged_before_it_is_shown(clip: Path) -> None:
+    stamp = Stamped()
+    world = World({index: [Face(160, 90)] for index in range(COUNT)})
+    seen = world.age
+    world.age = lambda rgb, marks: 15.0 if rgb[90, 160].max() < 30 else seen(rgb, marks)  # type: ignore[method-assign]
+    with pytest.raises(MinorError, match="The lender's face in the render"):
+        player(clip, world, stamp).play()
+    assert stamp.frames == []
+
+
+def test_consent_that_is_taken_back_ends_it(clip: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("countenance.playback.player._ASK_SECONDS", 0.3)
+    asked: list[int] = []
+
+    @contextmanager
+    def allowed() -> Iterator[None]:
+        asked.append(1)
+        if len(asked) == 2:
+            raise ConsentError("The preview was stopped. It was revoked.")
+        yield
+
+    stamp = Stamped()
+    made = player(clip, World({index: [Face(160, 90)] for index in range(COUNT)}), stamp, allowed=allowed)
+    with pytest.raises(ConsentError, match="revoked"):
+        made.play()
+    assert 5 < max(stamp.indexes()) < 27
+    assert no_threads_left()
 
 
 def test_a_picture_that_cannot_be_marked_ends_it(clip: Path) -> None:

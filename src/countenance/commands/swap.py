@@ -147,6 +147,7 @@ def _told(result: SwapReport) -> str:
             for span in did.veiled_spans
         ),
         *(f"  left out: {what}" for what in did.left_out),
+        *(f"  {sentence}" for sentence in did.close_calls),
         *([f"To review: {result.review}"] if result.review else []),
         *([f"Patches: {result.patches.files} in {result.patches.folder}"] if result.patches else []),
         f"Signed under consent record {result.record_id}; watermark {result.watermark}; "

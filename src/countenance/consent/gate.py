@@ -6,8 +6,8 @@ alone, so a revocation is either before the permit, and refuses it, or after.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, get_args
 
@@ -29,13 +29,14 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-__all__ = ["Permit", "enter_render", "require_consent"]
+__all__ = ["Permit", "enter_render", "look_up_status", "require_consent", "still_in_force"]
 
 
 @dataclass(frozen=True, slots=True)
 class Permit:
     """What the gate gives: which record allows the work, and what goes into checkpoints and manifests.
 
+    ``adult_id_checked`` says whether the record attests that the lender's identity card was checked.
     ``ledger_entry`` is the hash of the permit's row: kept outside the ledger, it is the anchor that shows when the
     ledger is cut off or exchanged.
     """
@@ -51,6 +52,7 @@ class Permit:
     title: str
     key_id: str
     ledger_entry: str
+    adult_id_checked: bool
 
 
 def require_consent(
@@ -92,7 +94,7 @@ def require_consent(
     work = Work(project.config.title, project.config.purpose, lender, performer, act)
     about = {"lender": lender, "performer": performer, "act": act, "purpose": work.purpose, "title": work.title}
     refused: RefusedError | None = None
-    evidence = _evidence(project, lender, fetch)
+    evidence = look_up_status(project, lender, fetch)
     with Ledger(project.ledger_path, clock=lambda: now).exclusive() as book:
         book.verify()
         try:
@@ -119,6 +121,7 @@ def require_consent(
         title=work.title,
         key_id=record.key_id,
         ledger_entry=entry,
+        adult_id_checked=record.adult_id_checked,
     )
 
 
@@ -144,27 +147,65 @@ def enter_render(
         ConsentError: the record was revoked, ended or exchanged since; the refusal is in the ledger.
         LedgerError, OutputError: the ledger was tampered with, or cannot be written.
     """
+    evidence = look_up_status(project, permit.lender, fetch)
+    with still_in_force(project, permit, evidence, clock=clock, at="the end") as (book, status):
+        return [book.append("render", {**row, **status}) for row in rows][-1]
+
+
+@contextmanager
+def still_in_force(
+    project: Project, permit: Permit, evidence: Evidence, *, clock: Clock = utc_now, at: str, stopped: str = ""
+) -> Iterator[tuple[Book, dict[str, Any]]]:
+    """Hold the ledger alone for a block that is only entered while the consent behind a permit still holds.
+
+    A revocation or a destruction is either before the block, which is then refused, or waits for its end.
+
+    Args:
+        project: where the work is done.
+        permit: what the gate gave when it began.
+        evidence: from :func:`look_up_status`.
+        clock: gives the present.
+        at: when that is, for the ledger.
+        stopped: a sentence that goes before the reason.
+
+    Yields:
+        The ledger, and what its rows keep of the status list.
+
+    Raises:
+        ConsentError: the record was revoked, ended or exchanged since, or one of the two people was forgotten; the
+            refusal is in the ledger.
+        LedgerError, OutputError: the ledger was tampered with, or cannot be written.
+    """
     now = clock()
     work = Work(permit.title, permit.purpose, permit.lender, permit.performer, permit.act)
-    evidence = _evidence(project, permit.lender, fetch)
     with Ledger(project.ledger_path, clock=lambda: now).exclusive() as book:
         book.verify([permit.ledger_entry])
         try:
             record, status = _covering(project, work, book, evidence, now)
             if record.sha256 != permit.record_sha256:
                 raise ConsentError(
-                    f"The consent record of {permit.lender} was exchanged while this was rendered. Render again."
+                    f"The consent record of {permit.lender} was exchanged while this was made. Begin again."
                 )
-        except RefusedError as error:
-            refused = error
-            about = {"lender": permit.lender, "performer": permit.performer, "act": permit.act, "at": "the end"}
+            _require_not_forgotten(book, permit)
+        except RefusedError as error:  # its row has to be written before it goes on
+            refused = ConsentError(f"{stopped} {error}".strip())
+            about = {"lender": permit.lender, "performer": permit.performer, "act": permit.act, "at": at}
             book.append("refusal", {**about, "reason": str(error)[:2000]})
         else:
-            return [book.append("render", {**row, **status}) for row in rows][-1]
+            yield book, status
+            return
     raise refused
 
 
-def _evidence(project: Project, lender: str, fetch: Fetch) -> Evidence:
+def _require_not_forgotten(book: Book, permit: Permit) -> None:
+    after = False
+    for entry in book.entries():
+        if after and entry.kind == "destruction" and entry.facts.get("person") in (permit.lender, permit.performer):
+            raise ConsentError(f"Everything of {entry.facts['person']} is being destroyed, or was, since this began.")
+        after = after or entry.hash == permit.ledger_entry
+
+
+def look_up_status(project: Project, lender: str, fetch: Fetch = fetch_status) -> Evidence:
     """The status list of the lender's record; a record that cannot be read is refused later, with its row."""
     record = None
     with suppress(ConsentError):

@@ -7,8 +7,6 @@ what the trackers and smoothers remember before the next frame, so that interrup
 from __future__ import annotations
 
 from contextlib import ExitStack
-from fractions import Fraction
-from statistics import median
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +16,7 @@ from countenance.atomic import work_folder
 from countenance.conversion import state
 from countenance.conversion.decide import DecidedFrame, Decider
 from countenance.conversion.report import ConvertReport, Spans, Stopwatch, timecode
+from countenance.conversion.screens import Screens
 from countenance.conversion.segments import SegmentStore, SegmentWriter
 from countenance.conversion.settings import ConvertSettings
 from countenance.conversion.stages import Stage, StageLine
@@ -29,7 +28,6 @@ from countenance.media.probe import VideoInfo, probe
 from countenance.media.read import read_frames
 from countenance.media.write import VideoWriter
 from countenance.perception.identity import EMBEDDING_SIZE
-from countenance.perception.screen import require_adult, require_decent
 from countenance.types import Frame
 
 if TYPE_CHECKING:
@@ -37,6 +35,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from countenance.conversion.patches import TakesPatches
+    from countenance.conversion.track import WatchedFrame
     from countenance.perception.perceive import Perception
     from countenance.progress import Progress
     from countenance.types import Float32, UInt8
@@ -54,6 +53,7 @@ def convert(
     performer_template: Float32,
     label: Callable[[UInt8], UInt8],
     watermark: Callable[[UInt8], UInt8],
+    adult_id_checked: bool = False,
     perception: Perception | None = None,
     settings: ConvertSettings | None = None,
     store: SegmentStore | None = None,
@@ -73,6 +73,7 @@ def convert(
         performer_template: float32 ``(128,)``, unit length: the performer's enrolled embedding.
         label: draws the visible label; takes and gives uint8 ``(H, W, 3)``.
         watermark: draws the invisible watermark; likewise.
+        adult_id_checked: whether the lender's consent record says that an identity card was checked.
         perception: the networks; the real ones when None.
         settings: the knobs; the defaults when None.
         store: holds the finished segments; the conversion goes on after them. When None they go into a private folder
@@ -83,8 +84,9 @@ def convert(
     Raises:
         MediaError: the footage cannot be read, or breaks off; with the place.
         NoFaceError: nowhere in the footage could the performer's face be replaced.
-        SexualContentError: a sampled frame was flagged.
-        MinorError: the performer appears under age.
+        SexualContentError: a frame of the footage or of the render was flagged.
+        MinorError: the performer, or the lender's face in the render, appears under age; or that face looks younger
+            than 25, and no identity card was checked.
         MarkError: a mark returned something that is no such picture.
         OutputError: writing failed; nothing is left but the finished segments in ``store``.
         CountenanceError: a stage failed in a way it should not; with the place.
@@ -100,7 +102,7 @@ def convert(
         if store is None:
             work = kept.enter_context(work_folder(out_unmarked.parent, _WORK_PREFIX))
             store = SegmentStore(work, b"not kept", {})
-        job = _Job(footage, out_unmarked, perception, knobs, info, store, patches)
+        job = _Job(footage, out_unmarked, perception, knobs, info, store, patches, adult_id_checked)
         if not store.complete:
             job.convert(swapper, performer_template, label, watermark, progress)
         return job.finish()
@@ -127,6 +129,7 @@ class _Job:
         info: VideoInfo,
         store: SegmentStore,
         patches: TakesPatches | None,
+        adult_id_checked: bool,
     ) -> None:
         if out.exists() and out.samefile(footage):
             raise OutputError(f"{out} is the footage itself. Choose another name for the render.")
@@ -139,13 +142,18 @@ class _Job:
         self.segment_frames = max(1, round(settings.segment_seconds * float(info.average_rate)))
         self.watch = Stopwatch()
         self.spans = Spans(info.average_rate, info.start_pts * info.time_base)
-        self.ages: list[float] = []
+        self.screens = Screens(
+            perception,
+            footage.name,
+            self._place,
+            settings.screen_seconds,
+            adult_id_checked=adult_id_checked,
+            watch=self.watch,
+        )
         self.frames = self.replaced = self.veiled = self.faces = self.shots = 0
         self.encode_seconds = 0.0
         self.busy: dict[str, float] = {}
         self._began = perf_counter()
-        self._next_screen: Fraction | None = None
-        self._next_age: Fraction | None = None
         self._memories: dict[int, dict[str, Any]] = {}
         self._recall(store.memory)
 
@@ -176,7 +184,9 @@ class _Job:
             with line:
                 self._encode(line, writer, label, watermark, progress)
             if self.frames > self.store.next_frame:
-                writer.finish(self._counted() | {"ages": state.dump(self.ages)}, complete=True)
+                screens = self.screens
+                ages = {"performer": state.dump(screens.performer), "lender": state.dump(screens.lender)}
+                writer.finish(self._counted() | ages, complete=True)
         self.busy = line.busy_seconds
 
     def finish(self) -> ConvertReport:
@@ -212,8 +222,11 @@ class _Job:
             return
         (self.frames, self.replaced, self.veiled, self.faces, self.shots) = state.load(memory["counts"])
         state.fill(self.spans, memory["spans"])
-        self.ages = state.load(memory["ages"])
-        self._next_screen, self._next_age = state.load(memory.get("screen")), state.load(memory.get("age"))
+        state.fill(self.screens.performer, memory["performer"])
+        state.fill(self.screens.lender, memory["lender"])
+        if not self.store.complete:
+            state.fill(self.screens.footage, memory["footage"])
+            state.fill(self.screens.output, memory["output"])
 
     def _fill(self, part: Tracker | Decider | Painter) -> None:
         """Give a part what it remembered in the run before."""
@@ -232,47 +245,40 @@ class _Job:
         decider = Decider(settings, tracker.performer_cosine, crop_size, tracker.look_back)
         self._fill(tracker)
         self._fill(decider)
-        for decided in decider(tracker(frame) for frame in self._screened(frames, tracker)):
-            self._estimate_age(decided)
+        for decided in decider(self.screens.watched(self._tracked(frames, tracker))):
+            self.screens.decided(decided)
             follows = decided.frame.index + 1
             if self._starts_segment(follows):
-                self._remember(follows, Decider=decider, age=self._next_age, ages=self.ages)
+                self._remember(follows, Decider=decider, performer=self.screens.performer)
             yield decided
 
-    def _screened(self, frames: Iterator[Frame], tracker: Tracker) -> Iterator[Frame]:
-        """The frames as they come; now and then one passes the sexual-content screen first."""
+    def _tracked(self, frames: Iterator[Frame], tracker: Tracker) -> Iterator[WatchedFrame]:
         for frame in frames:
             if self._starts_segment(frame.index):
-                self._remember(frame.index, Tracker=tracker, screen=self._next_screen)
-            if self._next_screen is None or frame.pts_seconds >= self._next_screen:
-                with self.watch("screen"):
-                    score = self.see.screen(frame.rgb)
-                require_decent([score], f"{self.footage.name}{self._place(frame)}")
-                self._next_screen = frame.pts_seconds + _seconds(self.settings.screen_seconds)
-            yield frame
+                self._remember(frame.index, Tracker=tracker, footage=self.screens.footage)
+            yield tracker(frame)
 
     def _paint(self, decided: Iterator[DecidedFrame], painter: Painter) -> Iterator[PaintedFrame]:
-        """Paint in batches, none of which reaches into the next segment."""
+        """Paint in batches, none of which reaches into the next segment, and screen what was painted."""
         batch: list[DecidedFrame] = []
         for frame in decided:
             batch.append(frame)
             follows = frame.frame.index + 1
             if len(batch) == self.settings.batch_frames or self._starts_segment(follows):
-                painted, batch = painter(batch), []
+                painted, batch = self._painted(batch, painter), []
                 if self._starts_segment(follows):
-                    self._remember(follows, Painter=painter)
+                    screens = self.screens
+                    self._remember(follows, Painter=painter, output=screens.output, lender=screens.lender)
                 yield from painted
         if batch:
-            yield from painter(batch)
+            yield from self._painted(batch, painter)
+        self.screens.end_of_output()
 
-    def _estimate_age(self, decided: DecidedFrame) -> None:
-        """How old the performer looks, now and then, where the face is good enough to be replaced."""
-        face = next((face.landmarks for face in decided.faces if face.landmarks is not None), None)
-        frame = decided.frame
-        if face is not None and (self._next_age is None or frame.pts_seconds >= self._next_age):
-            with self.watch("screen"):
-                self.ages.append(self.see.age(frame.rgb, face))
-            self._next_age = frame.pts_seconds + _seconds(self.settings.screen_seconds)
+    def _painted(self, batch: list[DecidedFrame], painter: Painter) -> list[PaintedFrame]:
+        painted = painter(batch)
+        for frame in painted:
+            self.screens.painted(frame)
+        return painted
 
     def _encode(
         self,
@@ -328,7 +334,8 @@ class _Job:
                 f"The performer's face was not found, or could nowhere be replaced, in {self.footage.name}. "
                 "Check that this is the performer whose faces were enrolled, and that the face is large and clear."
             )
-        require_adult(self.ages, f"The performer in {self.footage.name}")
+        self.screens.require_performer()
+        self.screens.require_lender()
 
     def _place(self, item: Any) -> str:
         frame = item if isinstance(item, Frame) else getattr(item, "frame", None)
@@ -359,7 +366,9 @@ class _Job:
             passed=self.frames - self.replaced - self.veiled,
             veiled_spans=self.spans.all(),
             shots=self.shots,
-            median_age=median(self.ages),
+            median_age=self.screens.performer.median,
+            median_lender_age=self.screens.lender.median,
+            close_calls=self.screens.close_calls(),
             seconds=seconds,
             frames_per_second=made / max(seconds, 1e-9),
             stage_milliseconds={
@@ -377,7 +386,3 @@ def marked(rgb: UInt8, label: Callable[[UInt8], UInt8], watermark: Callable[[UIn
     if not isinstance(marked, np.ndarray) or marked.shape != rgb.shape or marked.dtype != np.uint8:
         raise MarkError("A mark did not return a picture of the frame's size. Nothing was written; please report this.")
     return marked
-
-
-def _seconds(value: float) -> Fraction:
-    return Fraction(value).limit_denominator(1000)

@@ -46,7 +46,9 @@ class ConvertReport:
     """The facts about one conversion.
 
     ``frames`` is the sum of ``replaced`` (the performer's face was replaced and nothing veiled), ``veiled`` (a face was
-    veiled) and ``passed`` (footage as it was, but for the marks). ``stage_milliseconds`` is the time at work per frame,
+    veiled) and ``passed`` (footage as it was, but for the marks). ``median_age`` is the performer's apparent age,
+    ``median_lender_age`` that of the lender's face as it was painted, in years; ``close_calls`` are sentences about
+    those that were near the limit. ``stage_milliseconds`` is the time at work per frame,
     by stage, waiting left out; ``step_milliseconds`` likewise for the steps inside stages. ``seconds`` is the wall
     clock, ``frames_per_second`` follows from it. ``left_out`` names what of the footage could not be carried
     over. ``resumed_at_frame`` is the first frame that this run made, when an interrupted one went before; all times are
@@ -60,11 +62,13 @@ class ConvertReport:
     veiled_spans: tuple[VeiledSpan, ...]
     shots: int
     median_age: float
+    median_lender_age: float
     seconds: float
     frames_per_second: float
     stage_milliseconds: dict[str, float]
     step_milliseconds: dict[str, float]
     left_out: tuple[str, ...] = ()
+    close_calls: tuple[str, ...] = ()
     resumed_at_frame: int = 0
 
     def to_json(self) -> dict[str, Any]:

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 __all__ = ["SegmentStore", "SegmentWriter"]
 
 _STATE = "state.json"
-_SCHEMA = 1
+_SCHEMA = 2
 _STATE_LIMIT = 256 * 2**20  # bytes; it is read whole
 
 

@@ -29,7 +29,7 @@ _BOUNDS = {
     "largest_misfit_cm": (0.0, 10.0),
     "fade_frames": (0, 30),
     "hold_seconds": (0.0, 10.0),
-    "screen_seconds": (0.04, 2.0),
+    "screen_seconds": (0.04, 0.5),
     "batch_frames": (1, 64),
     "queue_frames": (1, 64),
     "crf": (0, 51),
@@ -65,9 +65,10 @@ class ConvertSettings:
         replaced face passes into the veil before it is needed, and out of it afterwards.
 
     Work
-        ``screen_seconds``: a frame so often is screened. ``batch_frames``: at most so many frames' faces go to the
-        swapper together. ``queue_frames``: frames that wait between two stages. ``segment_seconds``: how much is lost
-        at most when the work is killed; a segment that long is finished, synced and never made again.
+        ``screen_seconds``: at least so often a frame is screened, of the footage and of the render.
+        ``batch_frames``: at most so many frames' faces go to the swapper together. ``queue_frames``: frames that wait
+        between two stages. ``segment_seconds``: how much is lost at most when the work is killed; a segment that long
+        is finished, synced and never made again.
 
     File
         ``codec``: one of :data:`countenance.media.codecs.CODECS`, the container's default when None. ``encoder``: one

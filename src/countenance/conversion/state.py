@@ -19,11 +19,13 @@ from countenance.conversion.decide import Decider, Fade
 from countenance.conversion.occlusion import Steadied
 from countenance.conversion.recognise import Identity
 from countenance.conversion.report import Spans, VeiledSpan
-from countenance.conversion.shots import ShotDetector
+from countenance.conversion.screens import FaceAges, FrameScreen
 from countenance.conversion.smooth import PointHistory
 from countenance.conversion.swap import Painter, Remembered
 from countenance.conversion.texture import Texture, TextureMatcher
 from countenance.conversion.track import Track, Tracker
+from countenance.media.shots import ShotDetector
+from countenance.perception.screen import Looks
 from countenance.types import FaceLandmarks
 
 __all__ = ["dump", "fill", "load"]
@@ -31,8 +33,8 @@ __all__ = ["dump", "fill", "load"]
 _CLASSES = {
     kind.__name__: kind
     for kind in (
-        ColorMatch, Decider, FaceLandmarks, Fade, Identity, Painter, PointHistory, Remembered, ShotDetector,
-        Spans, Steadied, Texture, TextureMatcher, Track, Tracker, VeiledSpan,
+        ColorMatch, Decider, FaceAges, FaceLandmarks, Fade, FrameScreen, Identity, Looks, Painter, PointHistory,
+        Remembered, ShotDetector, Spans, Steadied, Texture, TextureMatcher, Track, Tracker, VeiledSpan,
     )
 }  # fmt: skip
 
@@ -40,6 +42,8 @@ _CLASSES = {
 _GIVEN = {
     "Tracker": {"_see", "_template", "_settings", "_watch"},
     "Decider": {"_settings", "_performer_cosine", "_crop_size", "_look_back"},
+    "FaceAges": {"_estimate", "_every"},
+    "FrameScreen": {"_score", "_name", "_unseen"},
     "Painter": {"_swapper", "_settings", "_occlusion", "_watch", "_keep_patches", "crop_size"},
 }
 

@@ -51,7 +51,8 @@ class PaintedFrame:
     """A frame on its way out; its ``rgb`` is the footage's own array when nothing was changed.
 
     ``replaced`` counts faces; ``veiled`` holds (track, reason) of each veiled one. ``patches`` are what was laid over
-    the footage, where the painter was asked for them, and ``veils`` the places of the veiled faces.
+    the footage, where the painter was asked for them, and ``veils`` the places of the veiled faces. ``faces`` are those
+    that were replaced, and ``unveiled`` the picture before a veil was laid over them.
     """
 
     frame: Frame
@@ -60,6 +61,13 @@ class PaintedFrame:
     veiled: tuple[tuple[int, str], ...]
     patches: tuple[Patch, ...] = ()
     veils: tuple[Veiled, ...] = ()
+    faces: tuple[DecidedFace, ...] = ()
+    unveiled: UInt8 | None = None
+
+    @property
+    def changed(self) -> bool:
+        """Whether the picture is another one than the footage's."""
+        return bool(self.replaced or self.veiled)
 
 
 def align(rgb: UInt8, landmarks: FaceLandmarks, aligned_from_frame: Float64, size: int) -> AlignedFace:
@@ -169,16 +177,19 @@ class Painter:
         veils = [(face, face.reason, 1.0) for face in decided.faces if face.action == "veil"]
         fading: list[tuple[DecidedFace, str, float]] = []
         to_replace = [face for face in decided.faces if face.action == "replace"]
+        replaced: list[DecidedFace] = []
         for face, crop, painted in zip(to_replace, aligned, swapped, strict=True):
             layers: list[Layer] = []
             if not self._replace(rgb, decided, face, crop, painted, layers):
                 veils.append((face, "face covered", 1.0))
-            elif face.veil_amount > 0.0:
-                fading.append((face, face.reason, face.veil_amount))
+            else:
+                replaced.append(face)
+                if face.veil_amount > 0.0:
+                    fading.append((face, face.reason, face.veil_amount))
             place = geometry.invert(crop.aligned_from_frame)
             patches += [patch_of("face", face.track, layer, place, crop.size) for layer in layers]
-        replaced = len(decided.faces) - len(veils)
         veils += fading
+        unveiled = rgb.copy() if fading else rgb
         with self._watch("veil"):
             for face, _, amount in veils:  # after the replacements: a veil is never painted over
                 layers = []
@@ -188,10 +199,12 @@ class Painter:
         return PaintedFrame(
             frame,
             decided.shot,
-            replaced,
+            len(replaced),
             tuple((face.track, reason) for face, reason, _ in veils),
             tuple(patch for patch in patches if patch is not None),
             tuple(Veiled(face.track, reason, face.ellipse) for face, reason, _ in veils),
+            tuple(replaced),
+            unveiled,
         )
 
     def _replace(

@@ -15,8 +15,8 @@ import numpy as np
 
 from countenance.conversion.recognise import Identity, Verdict
 from countenance.conversion.report import Stopwatch
-from countenance.conversion.shots import ShotDetector
 from countenance.conversion.smooth import PointHistory
+from countenance.media.shots import ShotDetector
 from countenance.perception.identity import SAME_PERSON_COSINE
 
 if TYPE_CHECKING:

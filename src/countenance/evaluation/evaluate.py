@@ -9,7 +9,6 @@ import numpy as np
 
 from countenance.atomic import work_folder
 from countenance.conversion.settings import ConvertSettings
-from countenance.conversion.shots import ShotDetector
 from countenance.errors import MediaError
 from countenance.evaluation.behaviour import Behaviour, behaviour
 from countenance.evaluation.clips import mask_of, together
@@ -19,6 +18,7 @@ from countenance.evaluation.judge import Identity, identity
 from countenance.evaluation.observe import Observation, Observer, hull_mask, observe
 from countenance.evaluation.outside import Marking, Outside, OutsideScorer, encode_unswapped, find_marking
 from countenance.evaluation.tone import skin_around, tone_step
+from countenance.media.shots import ShotDetector
 
 if TYPE_CHECKING:
     from pathlib import Path

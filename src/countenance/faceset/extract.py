@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from countenance.allocator import keep_freed_memory
+from countenance.consent.refusals import refusals_entered
 from countenance.errors import ConfigError, FaceSetError, MediaError, NoFaceError, SexualContentError
 from countenance.faceset.crops import CROP_SIZES
 from countenance.faceset.decide import decide
@@ -121,8 +122,9 @@ def extract(
         raise
     try:
         run = _Run(faceset, networks, progress)
-        run.read(files)
-        notes = run.notes + decide(faceset, networks, person, wanted)
+        with refusals_entered(project, person=person, act="extract", at="the screens"):
+            run.read(files)
+            notes = run.notes + decide(faceset, networks, person, wanted)
         faceset.shrink()
         return _report(person, faceset, run, notes, perf_counter() - started)
     finally:

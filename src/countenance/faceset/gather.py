@@ -13,6 +13,7 @@ from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
 from dataclasses import dataclass, field
+from fractions import Fraction
 from math import floor, sqrt
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -26,8 +27,9 @@ from countenance.faceset.curate import BLURRED_BELOW, Seen, face_pixels, reason_
 from countenance.faceset.follow import FaceFollower, Sighting
 from countenance.faceset.records import MASK_SIZE, Moment, NewFace, NewRejection, Reason, SourceRecord
 from countenance.media.read import read_frames, read_picture
+from countenance.media.shots import ShotDetector
 from countenance.perception.identity import EMBEDDING_SIZE
-from countenance.perception.screen import require_decent
+from countenance.perception.screen import Looks, require_decent
 from countenance.types import AlignedFace, FaceLandmarks
 
 if TYPE_CHECKING:
@@ -46,7 +48,7 @@ CHUNK_FRAMES = 25
 
 _AHEAD = 3  # frames that wait decoded
 
-_SCREENS_A_SECOND = 2
+_SCREEN_SECONDS = Fraction(1, 2)
 _REGION = 256  # side of what the person network sees
 _REGION_FACES = 2.6  # its side in faces: head and shoulders, as on the selfies that it learned from
 
@@ -104,8 +106,7 @@ def read_source(
                     reader.end_chunk()
                 reader.look(frame)
                 tick(frame.index + 1)
-            reader.end_chunk()
-            reader.write(finished=True)
+            reader.end()
         except BaseException:
             with suppress(Exception):  # what is whole is kept; the first error is the one to tell
                 reader.write(finished=False)
@@ -156,7 +157,7 @@ class _Chunk:
 
     next_frame: int
     without_face: int = 0
-    screens: list[tuple[int, int, Future[float]]] = field(default_factory=list)
+    screens: list[tuple[int, Future[float]]] = field(default_factory=list)
     faces: list[NewRejection | _Found] = field(default_factory=list)
 
 
@@ -172,41 +173,55 @@ class _Reader:
         self._pool = pool
         self._follower = FaceFollower(perception)
         self._screened = faceset.screens(source.id)
-        self._last_slot = self._screened[-1][0] if self._screened else None
+        self._shots, self._looks = ShotDetector(), Looks(_SCREEN_SECONDS)
+        self._unseen: Frame | None = None  # the newest frame, where it was not screened
         self._seen = _remembered(faceset, source)
         self._chunk = _Chunk(source.next_frame)
         self._whole: _Chunk | None = None
 
     def look(self, frame: Frame) -> None:
-        """Take note of a frame's faces, and of how decent it is every half second."""
-        slot = floor(frame.pts_seconds * _SCREENS_A_SECOND)
-        if self._last_slot is None or slot > self._last_slot:
-            self._chunk.screens.append((slot, frame.index, self._pool.submit(self._perception.screen, frame.rgb)))
-            self._last_slot = slot
+        """Take note of a frame's faces, and of how decent it is: every half second, and where a shot begins."""
+        if self._looks.due(frame.pts_seconds, cut=self._shots(frame.rgb)):
+            self._screen(frame)
+        else:
+            self._unseen = frame
         sightings = self._follower(frame.rgb)
         self._chunk.without_face += not sightings
         for sighting in sightings:
             self._judge(frame, sighting)
         self._chunk.next_frame = frame.index + 1
 
+    def _screen(self, frame: Frame) -> None:
+        self._chunk.screens.append((frame.index, self._pool.submit(self._perception.screen, frame.rgb)))
+        self._unseen = None
+
     def end_chunk(self) -> None:
-        """Write the chunk before; the next one starts without a memory of faces' places."""
+        """Write the chunk before; the next one starts without a memory of faces' places and of when one looked."""
         self.write(finished=False)
         self._whole, self._chunk = self._chunk, _Chunk(self._chunk.next_frame)
         self._follower.restart()
+        self._shots = ShotDetector()
+        self._looks.restart()
+
+    def end(self) -> None:
+        """The source is at its end: screen its last frame, and write what is left."""
+        if self._unseen is not None:
+            self._screen(self._unseen)
+        self.end_chunk()
+        self.write(finished=True)
 
     def write(self, *, finished: bool) -> None:
         """Write the chunk that has ended, if there is one; ``finished`` when it is the last of the source."""
         chunk = self._whole
         if chunk is None:
             return
-        screens = [(slot, frame_index, score.result()) for slot, frame_index, score in chunk.screens]
-        scores = [score for _, score in self._screened] + [score for _, _, score in screens]
+        screens = [(index, score.result()) for index, score in chunk.screens]
+        scores = [score for _, score in self._screened] + [score for _, score in screens]
         require_decent(scores, self.source.name)
         ready = [face if isinstance(face, NewRejection) else _complete(face) for face in chunk.faces]
         with self._faceset.transaction():
-            for slot, frame_index, score in screens:
-                self._faceset.add_screen(self.source.id, slot, frame_index, score)
+            for index, score in screens:
+                self._faceset.add_screen(self.source.id, index, score)
             for face in ready:
                 if isinstance(face, NewFace):
                     self._faceset.add(self.source.id, face)
@@ -215,7 +230,7 @@ class _Reader:
             self.source = self._faceset.advance_source(
                 self.source, next_frame=chunk.next_frame, without_face=chunk.without_face, finished=finished
             )
-        self._screened += [(slot, score) for slot, _, score in screens]
+        self._screened += screens
         self._whole = None
 
     def _judge(self, frame: Frame, sighting: Sighting) -> None:

@@ -157,7 +157,7 @@ class FaceSet:
             return reading.vectors(self._database, status)
 
     def screens(self, source_id: int) -> list[tuple[int, float]]:
-        """What the sexual-content screen said of a source: half-second slot and score, in order."""
+        """What the sexual-content screen said of a source: frame index and score, in order."""
         with layout.readable(self.path):
             query = "SELECT slot, score FROM screens WHERE source_id = ? ORDER BY slot"
             return [(int(slot), float(score)) for slot, score in self._database.execute(query, (source_id,))]
@@ -254,9 +254,9 @@ class FaceSet:
         self._write("DELETE FROM screens WHERE source_id = ?", (source_id,))
         self._write("DELETE FROM sources WHERE id = ?", (source_id,))
 
-    def add_screen(self, source_id: int, slot: int, frame_index: int, score: float) -> None:
-        """Note a score of the sexual-content screen for a half-second slot."""
-        self._write("INSERT INTO screens VALUES (?, ?, ?, ?)", (source_id, slot, frame_index, float(score)))
+    def add_screen(self, source_id: int, frame_index: int, score: float) -> None:
+        """Note a score of the sexual-content screen; ``slot`` is the frame's index too (older files: half seconds)."""
+        self._write("INSERT INTO screens VALUES (?, ?, ?, ?)", (source_id, frame_index, frame_index, float(score)))
 
     def add(self, source_id: int, face: NewFace) -> int:
         """Store a face, status ``"pending"``; gives its id.

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import math
+from fractions import Fraction
 from statistics import median
 from typing import TYPE_CHECKING
 
@@ -15,28 +16,34 @@ import numpy as np
 from PIL import Image
 
 from countenance import geometry
-from countenance.errors import MinorError, SexualContentError
+from countenance.errors import MinorError, SexualContentError, WeightsError
 from countenance.perception.pictures import as_rgb, cut
 from countenance.perception.session import SessionProvider, default_sessions
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
+
+    from numpy.typing import NDArray
 
     from countenance.types import FaceLandmarks, UInt8
 
 __all__ = [
+    "ATTESTED_AGE",
     "MINIMUM_AGE",
     "SEXUAL_CONTENT_LIMIT",
     "ApparentAge",
+    "Looks",
     "SexualContentScreen",
     "require_adult",
+    "require_attested",
     "require_decent",
 ]
 
 SEXUAL_CONTENT_LIMIT = 0.8
 """A picture whose score is at or above it is flagged (Yahoo's advice for open_nsfw: below 0.2 safe, above 0.8 not).
 
-Measured on the synthetic performers, which are all heads and shoulders: at most 0.59.
+Measured on the synthetic performers, which are all heads and shoulders: at most 0.66. Harmless pictures with more skin
+in them: docs/concepts/screens.md.
 """
 
 MINIMUM_AGE = 18.0
@@ -47,11 +54,18 @@ Measured: the synthetic performers, all meant as adults, have medians of 24 to 2
 The estimator can be wrong for a whole person: a youthful adult may be refused, and a minor may pass.
 """
 
+ATTESTED_AGE = 25.0
+"""Median apparent age in years below which the consent record has to say that the lender's identity card was checked.
+
+What shops that sell by age do ("Challenge 25"), for the same reason: an estimate is not good enough near the limit.
+"""
+
 _SQUEEZE, _CENTRE = 256, 224
 _MEAN_BGR = np.array([104.0, 117.0, 123.0], np.float32)
 
 _CHIP, _PADDING = 64, 0.2
 _MEAN_RGB = np.array([122.782, 117.001, 104.298], np.float32)
+_ODDS_OFF = 0.01  # how far the sum of a distribution may be off
 _YEARS = np.array([0.25, *range(1, 81)], np.float64)  # the first class is the first year of life
 # dlib's five points of a face in the unit square, before padding (get_face_chip_details): the outer and inner corner
 # of the left eye, of the right eye, and the base of the nose; and the landmarks that lie there.
@@ -79,7 +93,9 @@ class SexualContentScreen:
 
         Raises:
             ValueError: the picture has another form.
-            WeightsError: the network cannot be fetched.
+            WeightsError: the network cannot be fetched, or gives something else than two numbers.
+
+        What is no probability comes back as NaN, which is flagged.
         """
         rgb = as_rgb("SexualContentScreen", rgb)
         # The network was trained on JPEGs resized by Pillow, so the same filter and one round of JPEG belong to it.
@@ -90,7 +106,9 @@ class SexualContentScreen:
             buffer.seek(0)
             picture = np.asarray(Image.open(buffer), np.float32)
         tensor = np.ascontiguousarray(picture[:, :, ::-1] - _MEAN_BGR)[None]
-        return float(self._sessions("sexual-content").run({"input:0": tensor})[0].reshape(-1)[1])
+        odds = _answer(self._sessions("sexual-content").run({"input:0": tensor}), 2, "sexual content")
+        score = float(odds[1])
+        return score if 0.0 <= score <= 1.0 else math.nan
 
 
 class ApparentAge:
@@ -114,15 +132,48 @@ class ApparentAge:
 
         Raises:
             ValueError: the picture has another form, or the landmarks are a single point.
-            WeightsError: the network cannot be fetched.
+            WeightsError: the network cannot be fetched, or gives something else than a number for each year.
+
+        What is no distribution comes back as NaN, which counts as under age.
         """
         rgb = as_rgb("ApparentAge", rgb)
         places = (_CHIP_POINTS + _PADDING) / (1.0 + 2.0 * _PADDING) * _CHIP
         chip_from_frame = geometry.umeyama(landmarks.points_xy[_CHIP_LANDMARKS], places)
         chip = cut(rgb, chip_from_frame, _CHIP).astype(np.float32)
         tensor = np.ascontiguousarray(((chip - _MEAN_RGB) / np.float32(256.0)).transpose(2, 0, 1)[None])
-        odds = self._sessions("apparent-age").run({"images": tensor})[0].reshape(-1).astype(np.float64)
-        return float(odds @ _YEARS)
+        odds = _answer(self._sessions("apparent-age").run({"images": tensor}), len(_YEARS), "apparent age")
+        return float(odds @ _YEARS) if odds.min() >= 0.0 and abs(odds.sum() - 1.0) < _ODDS_OFF else math.nan
+
+
+class Looks:
+    """Which frames a screen looks at: the first, the first after each cut, and one every so often.
+
+    Args:
+        every_seconds: of footage, at most, between two looks.
+    """
+
+    def __init__(self, every_seconds: Fraction) -> None:
+        self._every = every_seconds
+        self._next: Fraction | None = None
+
+    def restart(self) -> None:
+        """The next frame counts as the first."""
+        self._next = None
+
+    def due(self, pts_seconds: Fraction, *, cut: bool) -> bool:
+        """Whether a frame is to be looked at; ask once for each frame, in order.
+
+        Args:
+            pts_seconds: its time.
+            cut: whether a shot begins with it.
+        """
+        late = Fraction(0)
+        if self._next is not None and not cut:
+            if pts_seconds < self._next:
+                return False
+            late = (pts_seconds - self._next) % self._every  # what falls between two frames must not add up
+        self._next = pts_seconds + self._every - late
+        return True
 
 
 def require_decent(scores: Iterable[float], what: str) -> None:
@@ -158,7 +209,7 @@ def require_adult(ages: Iterable[float], what: str) -> None:
     Raises:
         MinorError: the median is below :data:`MINIMUM_AGE` or is no number, or there is no estimate.
     """
-    known = [float(age) if math.isfinite(age) else 0.0 for age in ages]
+    known = _years(ages)
     if not known:
         raise MinorError(f"No apparent age could be estimated for {what}. Give material that shows the face clearly.")
     middle = median(known)
@@ -167,3 +218,40 @@ def require_adult(ages: Iterable[float], what: str) -> None:
             f"{what} appears to be under age (median estimate {middle:.0f} years over {len(known)} faces, at least "
             f"{MINIMUM_AGE:.0f} needed), and Countenance works with adults only. There is no switch."
         )
+
+
+def require_attested(ages: Iterable[float], what: str, *, adult_id_checked: bool) -> None:
+    """Refuse a lender who looks young, unless the consent record says that an identity card was checked.
+
+    Args:
+        ages: apparent ages in years of the lender's faces.
+        what: names the person in the message.
+        adult_id_checked: what the record says.
+
+    Raises:
+        MinorError: as :func:`require_adult`; or the median is below :data:`ATTESTED_AGE` and nobody has checked.
+    """
+    known = _years(ages)
+    require_adult(known, what)
+    middle = median(known)
+    if middle < ATTESTED_AGE and not adult_id_checked:
+        raise MinorError(
+            f"{what} looks younger than {ATTESTED_AGE:.0f} (median estimate {middle:.0f} years over {len(known)} "
+            "faces), and the consent record does not say that an identity card was checked. Ask the lender for a "
+            "record in which a witness attests it."
+        )
+
+
+def _years(ages: Iterable[float]) -> list[float]:
+    return [float(age) if math.isfinite(age) else 0.0 for age in ages]
+
+
+def _answer(given: Sequence[NDArray[np.generic]], count: int, what: str) -> NDArray[np.float64]:
+    """A network's numbers as float64 ``(count,)``; of another count they would be read wrongly."""
+    odds = np.asarray(given[0]).reshape(-1) if len(given) else np.zeros(0)
+    if odds.size != count or not np.issubdtype(odds.dtype, np.floating):
+        raise WeightsError(
+            f"The network for {what} gave {odds.size} values of {odds.dtype} instead of {count} numbers. Delete its "
+            "file in the weights folder, so that it is fetched again."
+        )
+    return odds.astype(np.float64)

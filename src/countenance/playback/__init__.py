@@ -1,8 +1,7 @@
 """Plays a swap live into a page of this machine, without writing it: marked, signed, and dropping what comes too late.
 
 :mod:`.flow` is the way from the gate to the page, :mod:`.player` turns footage into pictures at its own pace
-(:mod:`.pace`), :mod:`.screens` holds back what may not be shown, :mod:`.channel` hands the newest picture to
-:mod:`.server`.
+(:mod:`.pace`), :mod:`.channel` hands the newest picture to :mod:`.server`.
 
 There is no device at either end: it reads a file, and it shows a page.
 """

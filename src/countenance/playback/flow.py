@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import cv2
 
 from countenance.consent.ledger import Ledger
+from countenance.consent.watch import ConsentWatch
 from countenance.conversion.pipeline import marked
 from countenance.conversion.settings import ConvertSettings
 from countenance.digest import file_sha256
@@ -81,7 +82,7 @@ def preview(
         tell: told the address of the page, once it is there.
 
     Raises:
-        ConsentError: no record covers this; there was no page.
+        ConsentError: no record covers this; there was no page. Or consent was taken back while it was played.
         ProjectError, FaceSetError, CheckpointError: face sets or model cannot be used; there was no page.
         MediaError: the footage is no video file, or breaks off.
         SexualContentError, MinorError: a screen refuses the footage.
@@ -111,8 +112,10 @@ def preview(
         perception=perception,
         channel=channel,
         settings=knobs,
+        adult_id_checked=permit.adult_id_checked,
+        allowed=ConsentWatch(project, permit, "The preview was stopped."),
     )
-    with PreviewServer(channel) as server:
+    with job.screening(), PreviewServer(channel) as server:
         _run(player, channel, loop, lambda: None if tell is None else tell(server.address))
     return replace(player.report(), record_id=permit.record_id, watermark=watermark.hex())
 

@@ -8,12 +8,14 @@ neighbours with their true times, so what moved too far to be followed is search
 from __future__ import annotations
 
 import threading
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from time import monotonic
 from typing import TYPE_CHECKING
 
 from countenance.conversion.decide import DecidedFrame, Decider
-from countenance.conversion.report import timecode
+from countenance.conversion.report import Stopwatch, timecode
+from countenance.conversion.screens import AGES_TO_JUDGE, Screens
 from countenance.conversion.settings import ConvertSettings
 from countenance.conversion.stages import Stage, StageLine
 from countenance.conversion.swap import FaceSwapper, PaintedFrame, Painter
@@ -21,11 +23,11 @@ from countenance.conversion.track import Tracker
 from countenance.media.read import read_frames
 from countenance.playback.channel import Channel, Status
 from countenance.playback.pace import Pace
-from countenance.playback.screens import Screens
 from countenance.types import Frame
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
     from countenance.media.probe import VideoInfo
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Player", "PreviewReport"]
 
+_ASK_SECONDS = 60.0  # between two questions whether consent still holds
 _RATE_SECONDS = 2.0  # over which the rate on the page is counted
 
 
@@ -72,6 +75,8 @@ class Player:
         perception: the networks.
         channel: takes the pictures.
         settings: of the conversion; its batches and queues are of one frame here, for the least delay.
+        adult_id_checked: whether the lender's consent record says that an identity card was checked.
+        allowed: makes a context, which refuses to be entered when consent does not hold any more; asked once a minute.
         clock: gives seconds.
     """
 
@@ -86,12 +91,17 @@ class Player:
         perception: Perception,
         channel: Channel,
         settings: ConvertSettings | None = None,
+        adult_id_checked: bool = False,
+        allowed: Callable[[], AbstractContextManager[None]] = nullcontext,
         clock: Callable[[], float] = monotonic,
     ) -> None:
         self._footage, self._info, self._swapper, self._template = footage, info, swapper, template
         self._stamp, self._see, self._channel, self._clock = stamp, perception, channel, clock
         self._settings = replace(settings or ConvertSettings(), batch_frames=1, queue_frames=1)
-        self._screens = Screens(perception, footage.name, self._settings.screen_seconds)
+        self._id_checked, self._allowed = adult_id_checked, allowed
+        self._ask_at: float | None = None
+        self._screens = self._new_screens()
+        self._ages_known = False  # once is enough, however often the footage is played
         self._wanted = threading.Event()
         self._ending = threading.Event()  # of the present pass
         self._times: list[float] = []
@@ -104,10 +114,11 @@ class Player:
         Raises:
             MediaError: it cannot be read, or breaks off.
             SexualContentError, MinorError: a screen refuses it; that frame was not shown.
+            ConsentError: consent was taken back meanwhile.
             MarkError: a frame could not be marked or signed; it was not shown.
         """
         self._began = self._clock() if self._began is None else self._began
-        self._screens.restart()
+        self._screens = self._new_screens()
         occlusion = self._see.occlusion if self._settings.occlusion else None
         painter = Painter(self._swapper, self._settings, occlusion)
         line = StageLine(
@@ -169,16 +180,52 @@ class Player:
         settings = self._settings
         tracker = Tracker(self._see, self._template, settings)
         decider = Decider(settings, tracker.performer_cosine, crop_size, tracker.look_back)
-        for decided in decider(tracker(frame) for frame in self._screens.decent(self._asked_for(frames))):
-            self._screens.adult(decided)
+        for decided in decider(self._screens.watched(tracker(frame) for frame in self._asked_for(frames))):
+            if self._screens.decided(decided) and self._screens.performer.count >= AGES_TO_JUDGE:
+                self._screens.require_performer()
             yield decided
 
     def _paint(self, decided: Iterator[DecidedFrame], painter: Painter) -> Iterator[PaintedFrame]:
         for frame in decided:
-            yield from painter([frame])
+            (painted,) = painter([frame])
+            if self._screens.painted(painted) and self._screens.lender.count >= AGES_TO_JUDGE:
+                self._screens.require_lender()
+            yield painted
+        self._screens.end_of_output()
+
+    def _new_screens(self) -> Screens:
+        return Screens(
+            self._see,
+            self._footage.name,
+            lambda frame: f" at {self._timecode(frame)}",
+            self._settings.screen_seconds,
+            adult_id_checked=self._id_checked,
+            watch=Stopwatch(),
+        )
+
+    def _may_be_shown(self, painted: PaintedFrame) -> bool:
+        """Always without a face that matters, else when both ages are known; whoever is under age was refused then."""
+        if not self._ages_known:
+            counts = (self._screens.performer.count, self._screens.lender.count)
+            self._ages_known = min(counts) >= AGES_TO_JUDGE
+        return self._ages_known or not painted.changed
+
+    def _ask(self) -> None:
+        """Now and then, whether consent still holds; the gate was asked just before the beginning."""
+        now = self._clock()
+        if self._ask_at is not None and now >= self._ask_at:
+            with self._allowed():
+                pass
+        if self._ask_at is None or now >= self._ask_at:
+            self._ask_at = now + _ASK_SECONDS
+
+    def _timecode(self, frame: Frame) -> str:
+        info = self._info
+        return timecode(frame.pts_seconds - info.start_pts * info.time_base, info.average_rate)
 
     def _show(self, painted: PaintedFrame) -> None:
-        if not self._screens.allow(painted):
+        self._ask()
+        if not self._may_be_shown(painted):
             self._held_back += 1
             return
         jpeg = self._stamp(painted.frame.rgb)
@@ -188,12 +235,12 @@ class Player:
         self._channel.publish(jpeg, self._status(painted))
 
     def _status(self, painted: PaintedFrame) -> Status:
-        now, info = self._clock(), self._info
+        now, rate = self._clock(), float(self._info.average_rate)
         self._times = [time for time in self._times if now - time < _RATE_SECONDS] + [now]
         span = now - self._times[0]
         return Status(
-            timecode=timecode(painted.frame.pts_seconds - info.start_pts * info.time_base, info.average_rate),
-            footage_frames_per_second=float(info.average_rate),
+            timecode=self._timecode(painted.frame),
+            footage_frames_per_second=rate,
             shown_frames_per_second=(len(self._times) - 1) / span if span > 0.0 else 0.0,
             shown=self._shown,
             dropped=self._dropped,

@@ -155,7 +155,7 @@ def _made(
     if note is not None and sentence is not None:
         note(sentence)
     unsigned, signed = (kept.path / f"{name}{output.suffix.lower()}" for name in ("render", "signed"))
-    report = job.convert(unsigned, store, swapper, template, perception, patches, progress)
+    report = job.convert(unsigned, store, swapper, template, permit, perception, patches, progress)
     footage.require_unchanged()
     require_space(unsigned)
     job.sign(unsigned, signed, permit, store.watermark, signer)

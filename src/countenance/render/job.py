@@ -15,6 +15,7 @@ from countenance.digest import file_sha256
 from countenance.errors import CheckpointError, ConsentError
 
 if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
     from countenance.consent.gate import Permit
@@ -57,13 +58,22 @@ class Job:
 
     def lender_faces(self, perception: Perception) -> FaceArrays:
         """The lender's faces, read once, checked and screened: gate and model get these very ones."""
+        from countenance.faceset.use import screen_faces
         from countenance.training.presets import preset as preset_named
-        from countenance.training.train import load_faces, scratch_of, screen_faces
+        from countenance.training.train import load_faces, scratch_of
 
         size = preset_named(self.preset).crop_size
         faces = load_faces(self.project, self.lender, size, scratch=scratch_of(self.project))
-        screen_faces(self.lender, faces, perception)
+        with self.screening():
+            screen_faces(self.lender, faces, perception)
         return faces
+
+    def screening(self) -> AbstractContextManager[None]:
+        """A block whose refusals are entered into the ledger."""
+        from countenance.consent.refusals import refusals_entered
+
+        about = {"lender": self.lender, "performer": self.performer, "act": "swap", "at": "the screens"}
+        return refusals_entered(self.project, **about)
 
     def permit(self, faces: FaceArrays, perception: Perception) -> Permit:
         """Ask the gate, with embeddings made anew from the pixels of the lender that the model shows.
@@ -160,6 +170,7 @@ class Job:
         store: SegmentStore,
         swapper: FaceSwapper,
         template: Float32,
+        permit: Permit,
         perception: Perception,
         patches: PatchFolder | None,
         progress: Progress | None,
@@ -171,19 +182,21 @@ class Job:
         from countenance.provenance.watermark import Watermarker
 
         info = probe(self.footage)
-        return convert(
-            self.footage,
-            unsigned,
-            swapper=swapper,
-            performer_template=template,
-            label=draw_label if self.label_shown else _as_it_is,
-            watermark=Watermarker(store.watermark, (info.height, info.width)),
-            perception=perception,
-            settings=self.settings,
-            store=store,
-            patches=patches,
-            progress=progress,
-        )
+        with self.screening():
+            return convert(
+                self.footage,
+                unsigned,
+                swapper=swapper,
+                performer_template=template,
+                label=draw_label if self.label_shown else _as_it_is,
+                watermark=Watermarker(store.watermark, (info.height, info.width)),
+                adult_id_checked=permit.adult_id_checked,
+                perception=perception,
+                settings=self.settings,
+                store=store,
+                patches=patches,
+                progress=progress,
+            )
 
     def claim(
         self, permit: Permit, watermark: bytes, label: str | None, *, disclose_parent: bool = False

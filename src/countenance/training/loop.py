@@ -8,6 +8,7 @@ import threading
 import time
 import warnings
 from collections import deque
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -18,12 +19,14 @@ from countenance.training.plateau import forecast, memorised, plateau_reached
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
     from countenance.progress import Progress
     from countenance.training.runs import Run, Step
 
     Watch = Callable[[Run, CheckpointFacts], None]
+    Allowed = Callable[[], AbstractContextManager[None]]
 
 __all__ = ["Budget", "loop"]
 
@@ -110,9 +113,11 @@ class _Watching:
 class _Saver:
     """Writes checkpoints and best weights: after a while, and at no more than their share of the time."""
 
-    def __init__(self, run: Run, facts: CheckpointFacts, folder: Path, clock: Callable[[], float]) -> None:
-        self._run, self._folder, self._clock = run, folder, clock
-        self._stored = facts
+    def __init__(
+        self, run: Run, facts: CheckpointFacts, folder: Path, clock: Callable[[], float], allowed: Allowed
+    ) -> None:
+        self._run, self._folder, self._clock, self._allowed = run, folder, clock, allowed
+        self._stored, self._refused = facts, False
         self._due = clock() + _SAVE_SECONDS
         sweep(folder)
         self.best = Best(folder, facts)
@@ -121,12 +126,19 @@ class _Saver:
         return self._clock() >= self._due
 
     def store(self, facts: CheckpointFacts) -> None:
-        """Write, unless there is nothing new or nothing but the untrained model."""
-        if facts is self._stored or facts.iteration == 0:
+        """Write, unless there is nothing new, nothing but the untrained model, or it may not be kept.
+
+        Raises:
+            RefusedError: it may not, and from now on nothing more is written.
+        """
+        if facts is self._stored or facts.iteration == 0 or self._refused:
             return
         begun = self._clock()
-        self.best.write()  # first, so that the best that a checkpoint tells of is there
-        save(self._folder, facts, self._run.tensors())
+        self._refused = True
+        with self._allowed():
+            self._refused = False
+            self.best.write()  # first, so that the best that a checkpoint tells of is there
+            save(self._folder, facts, self._run.tensors())
         self._stored = facts
         now = self._clock()
         self._due = now + max(_SAVE_SECONDS, (now - begun) / _SAVE_SHARE)
@@ -181,6 +193,7 @@ def loop(
     watch: Watch | None = None,
     notices: list[str] | None = None,
     clock: Callable[[], float] = time.perf_counter,
+    allowed: Allowed = nullcontext,
 ) -> CheckpointFacts:
     """Step until the budget is used up, saving and scoring now and then; save at the end and on Ctrl-C.
 
@@ -197,17 +210,20 @@ def loop(
         watch: called with the run and its facts after every score; it must not change the run. Whatever it raises but
             Ctrl-C is told once, and training goes on without it.
         notices: takes sentences for the user; where it is None they are Python warnings.
+        allowed: makes a context for each time that something is saved; it may refuse to be entered, and then training
+            ends and nothing more is saved. Nothing is kept that consent does not cover at that moment.
         clock: seconds; training time, and what saving and scoring may take of it, are measured by it.
 
     Raises:
         TrainingError: training broke down too often; the last good checkpoint stands.
         CheckpointError: the best weights in the folder are damaged or of another run.
         OutputError: a checkpoint cannot be written.
+        RefusedError: ``allowed`` refused.
     """
     if facts.learning_rate_factor != 1.0:
         run.slow(facts.learning_rate_factor)
     watching, note, whole = _Watching(watch, notices), _Note(), _WholeStep()
-    saver, scores = _Saver(run, facts, folder, clock), _Scores(run, facts, clock)
+    saver, scores = _Saver(run, facts, folder, clock, allowed), _Scores(run, facts, clock)
     losses: list[float] = []
     facts = scores.add(facts, losses)
     guard = Guard(run, facts)

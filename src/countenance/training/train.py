@@ -10,7 +10,10 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import torch
 
+from countenance.consent.refusals import refusals_entered
+from countenance.consent.watch import ConsentWatch
 from countenance.errors import CheckpointError, TrainingError
+from countenance.faceset.use import screen_faces
 from countenance.geometry import CROP_SIZE
 from countenance.memory import Held, Scratch, peak_rss_bytes
 from countenance.training.checkpoint import BEST, CHECKPOINT, CheckpointFacts, load, read_facts
@@ -43,7 +46,6 @@ __all__ = [
     "load_faces",
     "person_faces",
     "scratch_of",
-    "screen_faces",
     "train",
 ]
 
@@ -54,7 +56,6 @@ MAX_FACES = 20_000
 """Faces of one person that are used; more are thinned evenly over time. So many take the memory that
 bench/memory.py measures: what is kept of each besides pictures, and the search for the nearest, grow with them."""
 
-_SCREENED_FACES = 40  # of each person: a median over these, and any one of them, refuse
 _TEMPLATE_FACES = 64  # of the performer, whose template only serves the scores
 
 
@@ -170,22 +171,6 @@ def _faces_digest(faces: PersonFaces) -> str:
     return digest.hexdigest()
 
 
-def screen_faces(name: str, faces: FaceArrays, perception: Perception) -> None:
-    """Screen the very pixels that training or conversion uses, evenly sampled; what extraction wrote could be edited.
-
-    Raises:
-        SexualContentError, MinorError: the rule that refuses them.
-    """
-    from countenance.faceset.crops import averaged
-    from countenance.perception.screen import require_adult, require_decent
-
-    sample = evenly(len(faces), _SCREENED_FACES)
-    seen = [averaged(faces.aligned(int(row)), CROP_SIZE) for row in sample]  # as large as extraction has screened them
-    require_decent((perception.screen(face.rgb) for face in seen), f"The face set of {name}")
-    ages = (perception.age(face.rgb, face.landmarks) for face in seen)
-    require_adult(ages, f"The person in the face set of {name}")
-
-
 def _permit(
     project: Project, lender: str, performer: str, faces: FaceArrays, perception: Perception
 ) -> tuple[Permit, Float32]:
@@ -245,7 +230,8 @@ def train(
         watch: called with the run and its facts after every score; see :func:`countenance.training.loop.loop`.
 
     Raises:
-        ConsentError: the gate refuses; nothing was trained.
+        ConsentError: the gate refuses; nothing was trained. Or consent was taken back while it was trained; nothing
+            was saved after that.
         SexualContentError, MinorError: the faces do not pass the screens.
         CheckpointError: the model's checkpoint is damaged or belongs to other people, another preset or record.
         NoFaceError, FaceSetError, ProjectError: the face sets cannot be used.
@@ -265,8 +251,9 @@ def train(
         from countenance.perception.perceive import Perception
 
         perception = Perception()
-    for name, of in zip((lender, performer), faces, strict=True):
-        screen_faces(name, of, perception)
+    with refusals_entered(project, lender=lender, performer=performer, act="train", at="the screens"):
+        for name, of in zip((lender, performer), faces, strict=True):
+            screen_faces(name, of, perception)
     permit, embeddings = _permit(project, lender, performer, faces[0], perception)
     people = person_faces(faces[0]), person_faces(faces[1])
     folder = project.model_dir(lender, performer, preset)
@@ -298,7 +285,18 @@ def train(
         del faces, people, of  # the run holds what it needs
         if stored is not None:
             run.restore(stored.tensors)
-        facts = loop(run, facts, budget, folder, early_stop=early, progress=progress, watch=watch, notices=notices)
+        allowed = ConsentWatch(project, permit, "The training was stopped, and nothing more of it was saved.")
+        facts = loop(
+            run,
+            facts,
+            budget,
+            folder,
+            early_stop=early,
+            progress=progress,
+            watch=watch,
+            notices=notices,
+            allowed=allowed,
+        )
         _log(project, facts, permit)
         kept.append(Held("weights and optimiser", sum(tensor.nbytes for tensor in run.tensors().values()), 0))
     best = read_facts(folder / BEST) if (folder / BEST).exists() else None
