@@ -136,9 +136,9 @@ def make_project(folder: Path, *, label_required: bool = True) -> Any:
         script = talk(28, who=who)
         run(project, World(script), film(folder / f"{person}.mkv", script), person=person)
     embedder = World([]).perception().embedder
-    with FaceSet.open(project.faceset_path(LENDER)) as faceset:
+    with FaceSet.open(project.faceset_path(LENDER), project.key()) as faceset:
         template = enrol(reembed(faceset, embedder), [40.0])
-    save_template(project.template_path(LENDER), template)
+    save_template(project.template_path(LENDER), template, project.key())
     key = generate_key(folder / "key.pem", "correct horse battery")
     accept_record(
         project, LENDER, sign_request(create_request(project, LENDER, label_required=label_required), key, template)

@@ -136,7 +136,7 @@ def faces(project: AnyProject, person: str, *, sheet: AnyPath | None = None) -> 
     opened = opened_project(project)
     path = opened.faceset_path(opened.require_person(person))
     target = path.with_name("contact_sheet.png") if sheet is None else Path(sheet)
-    with FaceSet.open(path) as faceset:
+    with FaceSet.open(path, opened.key()) as faceset:
         faceset.verify()
         counts, sources = faceset.counts(), tuple(faceset.sources())
         contact_sheet(faceset, target)
@@ -208,7 +208,7 @@ def _coverage(project: Project, lender: str, performer: str) -> tuple[tuple[str,
     sides = []
     try:
         for name in (lender, performer):
-            with FaceSet.open(project.faceset_path(name)) as faceset:
+            with FaceSet.open(project.faceset_path(name), project.key()) as faceset:
                 sides.append(measure(faceset, name))
     except FaceSetError:
         return (), None

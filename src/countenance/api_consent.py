@@ -92,11 +92,11 @@ def consent_enrol(project: AnyProject, lender: str, *, again: bool = False) -> F
             f"{lender}'s face is enrolled already. Enrolling it again makes a consent record about the old template "
             "useless; to do that, say so (--again)."
         )
-    with FaceSet.open(opened.faceset_path(lender)) as faceset:
+    with FaceSet.open(opened.faceset_path(lender), opened.key()) as faceset:
         faceset.verify()
         ages = [record.apparent_age for record in faceset.records("kept") if record.apparent_age is not None]
         template = enrol(reembed(faceset, Perception().embedder), ages)
-    save_template(path, template)
+    save_template(path, template, opened.key())
     return template
 
 
@@ -177,7 +177,7 @@ def consent_sign(
     lender = str(asked["terms"]["subject"]["name"])
     template = None
     if opened is not None and opened.template_path(lender).exists():
-        template = load_template(opened.template_path(lender))
+        template = load_template(opened.template_path(lender), opened.key())
     data = sign_request(asked, load_key(Path(key), passphrase), template)
     if opened is not None and output is None:
         return SignedConsent(accept_record(opened, lender, data), opened.consent_path(lender), accepted=True)

@@ -82,7 +82,7 @@ def fill(
     faces = made_faces(count, seed, size)
     project.person_dir(name).mkdir(parents=True, exist_ok=True)
     vectors = []
-    opened = FaceSet.open(project.faceset_path(name), create=True, crop_size=size)
+    opened = FaceSet.open(project.faceset_path(name), project.key(), create=True, crop_size=size)
     with opened as faceset, faceset.transaction():
         source = faceset.begin_source(f"{name}.mp4", "00" * 32, "video")
         ids = []
@@ -125,7 +125,7 @@ class Story:
 
 def consent(project: Project, embeddings: np.ndarray, key) -> None:
     template = enrol(embeddings, [30.0], embedder_id=EMBEDDER_ID)
-    save_template(project.template_path("vera"), template)
+    save_template(project.template_path("vera"), template, project.key())
     accept_record(project, "vera", sign_request(create_request(project, "vera", synthetic=True), key, template))
 
 
@@ -332,7 +332,7 @@ def test_the_screens_look_at_the_very_pixels(story: Story) -> None:
 def test_a_new_record_does_not_take_over_the_old_ones_model(story: Story, tmp_path: Path) -> None:
     story.train(iterations=1)
     key = generate_key(tmp_path / "second.key", "correct horse battery")
-    template = load_template(story.project.template_path("vera"))
+    template = load_template(story.project.template_path("vera"), story.project.key())
     data = sign_request(create_request(story.project, "vera", synthetic=True), key, template)
     accept_record(story.project, "vera", data, expected_key=key.key_id)
     with pytest.raises(CheckpointError, match="another consent record"):

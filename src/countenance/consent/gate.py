@@ -199,7 +199,7 @@ def _compare_faces(
 ) -> int:
     from countenance.perception.identity import EMBEDDER_ID, SAME_PERSON_COSINE  # here: loads network libraries
 
-    template = load_template(project.template_path(work.lender))
+    template = load_template(project.template_path(work.lender), project.key())
     if template.sha256() != record.template_sha256:
         raise ConsentError(
             f"The enrolled face of {work.lender} is not the one that the consent record is about. Restore "

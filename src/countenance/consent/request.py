@@ -114,7 +114,7 @@ def create_request(
     except ValueError as error:
         raise InputError(f"This cannot be asked: {error}. Change the request.") from error
     path = project.template_path(lender)
-    face = face_claim(load_template(path)).to_json() if path.exists() else {}
+    face = face_claim(load_template(path, project.key())).to_json() if path.exists() else {}
     return {
         "format": REQUEST_FORMAT,
         "terms": terms.to_json(),

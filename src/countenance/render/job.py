@@ -288,7 +288,7 @@ def performer_template(project: Project, performer: str) -> Float32:
     from countenance.faceset.use import require_enough
     from countenance.training.scores import template_of
 
-    with FaceSet.open(project.faceset_path(project.require_person(performer))) as faceset:
+    with FaceSet.open(project.faceset_path(project.require_person(performer)), project.key()) as faceset:
         faceset.verify()
         require_enough(faceset)
         return template_of(faceset.vectors("kept").embeddings)

@@ -143,7 +143,7 @@ def load_faces(
     from countenance.faceset.use import require_crops, require_enough
 
     project.require_person(name)
-    with FaceSet.open(project.faceset_path(name)) as faceset:
+    with FaceSet.open(project.faceset_path(name), project.key()) as faceset:
         faceset.verify()
         require_crops(faceset, crop_size)
         require_enough(faceset)
