@@ -13,7 +13,7 @@ from __future__ import annotations
 import os
 import re
 import unicodedata
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,10 +27,22 @@ from countenance.vault import KEY_NAME, ProjectKey, make_key, open_key
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["NAME_LIMIT", "Project", "check_person_name", "project_keys_dir", "user_cache_dir", "user_data_dir"]
+__all__ = [
+    "NAME_LIMIT",
+    "PROJECT_PASSPHRASE",
+    "Project",
+    "check_person_name",
+    "passphrase_from_environment",
+    "project_keys_dir",
+    "user_cache_dir",
+    "user_data_dir",
+]
 
 NAME_LIMIT = 64
 """Longest name of a person, in characters and in half the bytes that a file system allows."""
+
+PROJECT_PASSPHRASE = "COUNTENANCE_PROJECT_PASSPHRASE"  # noqa: S105 - the name of a variable
+"""The variable that a project's passphrase is taken from."""
 
 # Windows opens a device for these names, with any suffix, in any folder.
 _DEVICE_NAMES = re.compile(r"(?i:con|prn|aux|nul|com[0-9¹²³]|lpt[0-9¹²³])")
@@ -54,12 +66,13 @@ def project_keys_dir() -> Path:
     return Path(folder) if folder else user_data_dir() / "keys"
 
 
-def _passphrase_from_environment() -> str:
-    given = os.environ.get("COUNTENANCE_PROJECT_PASSPHRASE")
+def passphrase_from_environment() -> str:
+    """The passphrase in :data:`PROJECT_PASSPHRASE` (raises ProjectError)."""
+    given = os.environ.get(PROJECT_PASSPHRASE)
     if given is None:
         raise ProjectError(
-            "The faces of this project open with a passphrase. Put it into COUNTENANCE_PROJECT_PASSPHRASE, or run the "
-            "command on a terminal, where you are asked."
+            f"The faces of this project open with a passphrase. Put it into {PROJECT_PASSPHRASE}, or run the command "
+            "on a terminal, where you are asked."
         )
     return given
 
@@ -97,7 +110,7 @@ class Project:
 
     root: Path
     config: ProjectConfig
-    passphrase: Callable[[], str] = field(default=_passphrase_from_environment, repr=False, compare=False)
+    passphrase: Callable[[], str] = field(default=passphrase_from_environment, repr=False, compare=False)
     _opened: list[ProjectKey] = field(default_factory=list, init=False, repr=False, compare=False)
 
     @classmethod
@@ -131,7 +144,7 @@ class Project:
         return project
 
     @classmethod
-    def open(cls, root: Path, *, passphrase: Callable[[], str] = _passphrase_from_environment) -> Project:
+    def open(cls, root: Path, *, passphrase: Callable[[], str] = passphrase_from_environment) -> Project:
         """Open a project folder.
 
         Args:
@@ -148,9 +161,7 @@ class Project:
         return cls(root, read_config(root / CONFIG_NAME), passphrase)
 
     @classmethod
-    def find(
-        cls, start: Path | None = None, *, passphrase: Callable[[], str] = _passphrase_from_environment
-    ) -> Project:
+    def find(cls, start: Path | None = None, *, passphrase: Callable[[], str] = passphrase_from_environment) -> Project:
         """The project that a folder lies in: the nearest one upwards with a ``countenance.toml``.
 
         Args:
@@ -166,6 +177,30 @@ class Project:
             if (folder / CONFIG_NAME).is_file():
                 return cls.open(folder, passphrase=passphrase)
         raise ProjectError(f"{first} is not inside a project. Go to one, or make one with: countenance new.")
+
+    def protect(self, person: str) -> Project:
+        """Note a performer as a protected witness, for good; the project with that noted.
+
+        From then on no picture of theirs and no name of footage is written in the clear: there is no training preview,
+        renders are not called after their footage, and the ledger does not know the footage's hash.
+
+        Raises:
+            ProjectError: not a name, or the person is a lender here, whose face is to be shown.
+            OutputError: the settings cannot be written.
+        """
+        name = check_person_name(person)
+        if self.consent_path(name).exists() or self.template_path(name).exists():
+            raise ProjectError(f"{name} lends a face in this project, so {name} cannot be a protected witness in it.")
+        if self.protects(name):
+            return self
+        config = replace(self.config, protected_witnesses=(*self.config.protected_witnesses, name))
+        write_config(self.root / CONFIG_NAME, config)
+        return replace(self, config=config)
+
+    def protects(self, person: str) -> bool:
+        """Whether a person is a protected witness; upper and lower case are one, as on some disks."""
+        noted = {unicodedata.normalize("NFC", name).casefold() for name in self.config.protected_witnesses}
+        return unicodedata.normalize("NFC", person).casefold() in noted
 
     def key(self) -> ProjectKey:
         """The key that opens the project's face sets and templates; made where the project has none yet.

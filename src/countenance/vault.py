@@ -70,6 +70,11 @@ class ProjectKey:
         if len(self.secret) != 32:
             raise ValueError(f"ProjectKey: expected 32 bytes, got {len(self.secret)}")
 
+    @classmethod
+    def new(cls) -> ProjectKey:
+        """A key that nothing is encrypted with yet."""
+        return cls(secrets.token_hex(16), secrets.token_bytes(32))
+
     def derive(self, salt: bytes, what: str) -> bytes:
         """32 bytes for one file: HKDF-SHA256 (RFC 5869) of the secret, with the file's salt and its kind."""
         from cryptography.hazmat.primitives.hashes import SHA256
@@ -134,7 +139,7 @@ def make_key(root: Path, keys_dir: Path) -> ProjectKey:
         ProjectError: the project's key file that was made meanwhile cannot be used.
         OutputError: a folder cannot be written.
     """
-    key = ProjectKey(secrets.token_hex(16), secrets.token_bytes(32))
+    key = ProjectKey.new()
     _write_key_file(_key_file(keys_dir, key.id), key)
     described = _json(_described(key))
     draft = root / f".{KEY_NAME}.{secrets.token_hex(4)}.part"

@@ -356,7 +356,7 @@ def _log(project: Project, facts: CheckpointFacts, permit: Permit) -> None:
         "record_id": permit.record_id,
         "record_sha256": permit.record_sha256,
         "iteration": facts.iteration,
-        "faces_sha256": list(facts.faces_sha256),
+        "faces_sha256": list(facts.faces_sha256)[: 1 if project.protects(facts.performer) else 2],
     }
     Ledger(project.ledger_path).append("training", row)
 
