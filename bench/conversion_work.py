@@ -81,7 +81,7 @@ class Cast:
     @classmethod
     def of(cls, project: Project, lender: str, performer: str) -> Cast:
         swapper = load_swapper(project, lender, performer, preset="swift", device="cpu")
-        with FaceSet.open(project.faceset_path(performer)) as faces:
+        with FaceSet.open(project.faceset_path(performer), project.key()) as faces:
             template = template_of(faces.vectors("kept").embeddings)
         return cls(swapper, template, Perception(), SETTINGS)
 

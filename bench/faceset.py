@@ -73,10 +73,11 @@ def one_clip(name: str, runs: int) -> dict[str, object]:
     rates, loads = [], []
     for _ in range(runs):
         with tempfile.TemporaryDirectory() as folder:
-            report = extract(Project.create(Path(folder) / "film"), "somebody", [CLIPS / f"{name}.mp4"])
+            project = Project.create(Path(folder) / "film")
+            report = extract(project, "somebody", [CLIPS / f"{name}.mp4"])
             rates.append(report.frames_read / report.seconds)
             size = report.path.stat().st_size
-            with FaceSet.open(report.path) as faceset:
+            with FaceSet.open(report.path, project.key()) as faceset:
                 started = perf_counter()
                 faces = faceset.load()
                 loads.append(len(faces) / (perf_counter() - started))

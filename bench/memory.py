@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from fractions import Fraction
 
     from countenance.types import UInt8
+    from countenance.vault import ProjectKey
 
 RESULT = Path(__file__).parent / "results" / "memory.json"
 LIMIT = 6 * 10**9
@@ -62,14 +63,14 @@ _GROUPS = Path("/sys/fs/cgroup")
 # -- made-up face sets ------------------------------------------------------------------------------------------------
 
 
-def multiply(source: Path, path: Path, count: int, side: int) -> None:
+def multiply(source: Path, path: Path, count: int, side: int, key: ProjectKey) -> None:
     """A face set of ``count`` faces at ``path``, like those in ``source``."""
     rng = np.random.default_rng(0)
-    with FaceSet.open(source) as real:
+    with FaceSet.open(source, key) as real:
         faces, base, anchor, embedder = real.load(), real.records("kept"), real.anchor(), real.embedder_id()
     path.unlink(missing_ok=True)
     pngs: dict[tuple[int, int], tuple[bytes, UInt8]] = {}
-    with FaceSet.open(path, create=True, crop_size=side) as made:
+    with FaceSet.open(path, key, create=True, crop_size=side) as made:
         with made.transaction():
             clip = made.begin_source("made-up.mp4", "0" * 64, "video")
             made.set_identity(anchor, str(embedder))
@@ -118,7 +119,7 @@ def project_of(world: World, folder: Path, count: int, side: int) -> Project:
         shutil.copytree(world.project.root, root, ignore=shutil.ignore_patterns("faces.sqlite*", "models", "renders"))
         project = Project.open(root)
         for name in (LENDER, PERFORMER):
-            multiply(world.project.faceset_path(name), project.faceset_path(name), count, side)
+            multiply(world.project.faceset_path(name), project.faceset_path(name), count, side, project.key())
         (root / "complete").touch()
     return Project.open(root)
 
@@ -207,7 +208,7 @@ def convert_case(project: Project, preset: str) -> dict[str, Any]:
     screen_faces(LENDER, faces, see)
     require_consent(project, LENDER, PERFORMER, act="swap", embeddings=reembed(faces, see.embedder))
     swapper = load_swapper(project, LENDER, PERFORMER, preset=preset, device="cpu", lender_faces=faces)
-    with FaceSet.open(project.faceset_path(PERFORMER)) as faceset:
+    with FaceSet.open(project.faceset_path(PERFORMER), project.key()) as faceset:
         some = faceset.load_some([record.id for record in faceset.records("kept")[:BATCH]], crop_size=size)
     began = time.monotonic()
     assert len(swapper([some.aligned(row) for row in range(len(some))])) == BATCH

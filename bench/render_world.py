@@ -137,9 +137,9 @@ def make_project(folder: Path, *, label_required: bool = True) -> Any:
         script = talk(28, who=who)
         run(project, World(script), film(folder / f"{person}.mkv", script), person=person)
     embedder = World([]).perception().embedder
-    with FaceSet.open(project.faceset_path(LENDER)) as faceset:
+    with FaceSet.open(project.faceset_path(LENDER), project.key()) as faceset:
         template = enrol(reembed(faceset, embedder), [40.0])
-    save_template(project.template_path(LENDER), template)
+    save_template(project.template_path(LENDER), template, project.key())
     key, witness = (generate_key(folder / f"{who}.pem", "correct horse battery") for who in ("lender", "witness"))
     named = Witness("producer", witness.public_jwk)
     request = create_request(project, LENDER, witness=named, label_required=label_required)

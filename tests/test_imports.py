@@ -15,6 +15,7 @@ ROOT = Path(countenance.__file__).parent
 LAYERS = [
     {"errors", "types", "geometry", "color", "progress", "atomic", "digest", "fonts", "memory", "allocator"},
     {"config"},
+    {"vault"},
     {"project"},
     {"media", "perception"},
     {"consent"},

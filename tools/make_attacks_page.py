@@ -20,8 +20,8 @@ FOLDERS = ("tests/attacks/consent", "tests/attacks/faceset", "tests/attacks/trai
 
 HEAD = """# Attacks on consent, and what the program answers
 
-Each row is a test under `tests/attacks/`, run with every change. This page is written by `tools/make_attacks_page.py`, which runs
-them and notes the reason that the program gave. *Ways* is how many variants of the attack are tried. What lies outside
+Each row is a test under `tests/attacks/`, run with every change. This page is written by `tools/make_attacks_page.py`,
+which runs them and notes the reason that the program gave. *Ways* is how many variants of the attack are tried. What lies outside
 of these, and what no program can stop: [threat model](../concepts/threat-model.md).
 """
 
@@ -101,7 +101,8 @@ def page(ways: dict[str, int], reasons: dict[str, list[str]]) -> str:
         for test, words in tests:
             node = next(key for key in ways if key.startswith(path) and key.endswith(f"::{test}"))
             said = reasons[node]
-                shown = f"{said[0][:260]}{'…' if len(said[0]) > 260 else ''}{more}" if said else "—"
+            more = " *(and others)*" if len(said) > 1 else ""
+            shown = f"{said[0][:260]}{'…' if len(said[0]) > 260 else ''}{more}" if said else "—"
             parts.append(f"| {words.replace('|', '/')} | {ways[node]} | {shown} |")
             count += 1
         parts.append("")

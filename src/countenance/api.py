@@ -25,7 +25,7 @@ from countenance.api_consent import (
     consent_witness,
     opened_project,
 )
-from countenance.errors import InputError
+from countenance.errors import InputError, ProjectError
 from countenance.project import Project
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ __all__ = [
 class FacesReport:
     """What is in a face set: faces ``kept``, ``pending`` a decision, ``rejected`` by reason; where they come from.
 
-    ``sheet`` is the contact sheet that was drawn; ``notes`` sentences on what the faces lack for a lender, each with
+    ``sheet`` is the contact sheet, if one was drawn; ``notes`` sentences on what the faces lack for a lender, each with
     what to film, empty when they lack nothing (see :func:`countenance.faceset.coverage.shortcomings`); ``crop_size``
     is the side of the stored crops in pixels.
     """
@@ -81,7 +81,7 @@ class FacesReport:
     pending: int
     rejected: Mapping[str, int]
     sources: tuple[SourceRecord, ...]
-    sheet: Path
+    sheet: Path | None = None
     notes: tuple[str, ...] = ()
     crop_size: int = 256
 
@@ -107,29 +107,36 @@ def extract(
     *,
     like: AnyPath | None = None,
     crop: int | None = None,
+    protected_witness: bool = False,
     progress: Progress | None = None,
 ) -> ExtractReport:
     """Gather the faces of one person from videos, photos and folders; continues and skips what was read.
 
-    See :func:`countenance.faceset.extract.extract`, also for what it raises.
+    ``protected_witness`` notes the person as one before anything is read, for good: see
+    :meth:`countenance.project.Project.protect`. See :func:`countenance.faceset.extract.extract` for the rest, also for
+    what it raises.
     """
     from countenance.faceset.extract import extract as run
 
+    opened = opened_project(project)
+    if protected_witness:
+        opened = opened.protect(person)
     found = None if like is None else Path(like)
     paths = [Path(source) for source in sources]
-    return run(opened_project(project), person, paths, like=found, crop=crop, progress=progress)
+    return run(opened, person, paths, like=found, crop=crop, progress=progress)
 
 
 def faces(project: AnyProject, person: str, *, sheet: AnyPath | None = None) -> FacesReport:
-    """Say what is in a person's face set, after checking that nobody changed it, and draw a contact sheet.
+    """Say what is in a person's face set, after checking that nobody changed it, and draw a contact sheet if asked to.
 
     Args:
         project: the project.
         person: name of the person.
-        sheet: where the contact sheet goes (.png or .jpg); ``people/NAME/contact_sheet.png`` when None.
+        sheet: where a contact sheet goes (.png or .jpg), which shows the faces to everybody who opens it; none when
+            None.
 
     Raises:
-        ProjectError: there is no such person.
+        ProjectError: there is no such person, or a sheet of a protected witness would lie in the project.
         FaceSetError: the face set is damaged or was tampered with.
         OutputError: the sheet cannot be written.
     """
@@ -139,11 +146,17 @@ def faces(project: AnyProject, person: str, *, sheet: AnyPath | None = None) -> 
 
     opened = opened_project(project)
     path = opened.faceset_path(opened.require_person(person))
-    target = path.with_name("contact_sheet.png") if sheet is None else Path(sheet)
-    with FaceSet.open(path) as faceset:
+    target = None if sheet is None else Path(sheet)
+    if target is not None and opened.protects(person) and target.resolve().is_relative_to(opened.root):
+        raise ProjectError(
+            f"{person} is a protected witness, and the project holds no picture of one that everybody can open. "
+            "Give a place outside of it, and delete the sheet when it was looked at."
+        )
+    with FaceSet.open(path, opened.key()) as faceset:
         faceset.verify()
         counts, sources = faceset.counts(), tuple(faceset.sources())
-        contact_sheet(faceset, target)
+        if target is not None:
+            contact_sheet(faceset, target)
         notes = shortcomings(measure(faceset, person))
         side = faceset.crop_size
     return FacesReport(person, path, counts.kept, counts.pending, counts.rejected, sources, target, notes, side)
@@ -172,7 +185,7 @@ def train(
     face sets (see :class:`countenance.live.LiveView`). ``note`` is called before training, with a sentence for each
     thing that the face sets lack and one on where to look; none of it stops the training.
     """
-    from countenance.live import LiveView
+    from countenance.live import LiveView, coverage_of
     from countenance.training.presets import preset as preset_named
     from countenance.training.train import train as run
 
@@ -181,7 +194,7 @@ def train(
     opened.require_person(performer)
     chosen = preset or opened.config.preset
     preset_named(chosen)  # a misspelt one is said before the faces are looked at
-    lacking, picture = _coverage(opened, lender, performer)
+    lacking, picture = coverage_of(opened, lender, performer)
     view = LiveView(opened, lender, performer, chosen, coverage=picture)
     for sentence in (*lacking, f"To watch it: preview.png, curves.png and coverage.png in {view.preview.parent}."):
         if note is not None:
@@ -199,26 +212,6 @@ def train(
         progress=progress,
         watch=view,
     )
-
-
-def _coverage(project: Project, lender: str, performer: str) -> tuple[tuple[str, ...], bytes | None]:
-    """What two face sets lack, and the picture of both; nothing of sets that training will refuse, saying why."""
-    from countenance.errors import FaceSetError
-    from countenance.faceset.coverage import gaps, measure
-    from countenance.faceset.coverage_picture import coverage_png
-    from countenance.faceset.store import FaceSet
-    from countenance.faceset.use import MINIMUM_FACES
-
-    sides = []
-    try:
-        for name in (lender, performer):
-            with FaceSet.open(project.faceset_path(name)) as faceset:
-                sides.append(measure(faceset, name))
-    except FaceSetError:
-        return (), None
-    if min(len(side) for side in sides) < MINIMUM_FACES:
-        return (), None
-    return gaps(sides[0], sides[1]), coverage_png(sides[0], sides[1])
 
 
 def swap(
@@ -244,10 +237,11 @@ def swap(
 ) -> SwapReport:
     """Replace the performer's face in footage by the lender's; mark, sign and log the result.
 
-    ``output`` is ``renders/FOOTAGE.mp4`` in the project when None (``.mov`` or ``.mkv`` for such footage); ``preset``
-    and ``device`` are the project's own. ``codec`` is ``h264``, ``h265``, ``prores``, ``ffv1`` or ``vp9``, the
-    container's default when None. ``encoder`` names one of FFmpeg's encoders, for hardware. Interrupted, the same call
-    goes on; ``note`` is told so. See :func:`countenance.render.render`, also for what it raises.
+    ``output`` is ``renders/FOOTAGE.mp4`` in the project when None, of a protected witness ``renders/PERFORMER.mp4``
+    (``.mov`` or ``.mkv`` for such footage); ``preset`` and ``device`` are the project's own. ``codec`` is ``h264``,
+    ``h265``, ``prores``, ``ffv1`` or ``vp9``, the container's default when None. ``encoder`` names one of FFmpeg's
+    encoders, for hardware. Interrupted, the same call goes on; ``note`` is told so. See
+    :func:`countenance.render.render`, also for what it raises.
 
     Args:
         quality: ``draft``, ``good`` or ``film``, see :data:`countenance.conversion.quality.QUALITIES`.
@@ -264,12 +258,14 @@ def swap(
     opened.require_person(lender)
     opened.require_person(performer)
     suffix = source.suffix.lower() if source.suffix.lower() in (".mov", ".mkv") else ".mp4"
+    # Footage is often called after whom it shows.
+    name = performer if opened.protects(performer) else source.stem
     return render(
         opened,
         source,
         lender=lender,
         performer=performer,
-        output=opened.renders_dir / f"{source.stem}{suffix}" if output is None else Path(output),
+        output=opened.renders_dir / f"{name}{suffix}" if output is None else Path(output),
         preset=preset or opened.config.preset,
         device=device or opened.config.device,
         overwrite=overwrite,

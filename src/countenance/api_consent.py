@@ -108,11 +108,11 @@ def consent_enrol(project: AnyProject, lender: str, *, again: bool = False) -> F
             f"{lender}'s face is enrolled already. Enrolling it again makes a consent record about the old template "
             "useless; to do that, say so (--again)."
         )
-    with FaceSet.open(opened.faceset_path(lender)) as faceset:
+    with FaceSet.open(opened.faceset_path(lender), opened.key()) as faceset:
         faceset.verify()
         ages = [record.apparent_age for record in faceset.records("kept") if record.apparent_age is not None]
         template = enrol(reembed(faceset, Perception().embedder), ages)
-    save_template(path, template)
+    save_template(path, template, opened.key())
     return template
 
 
@@ -217,8 +217,9 @@ def consent_sign(
     asked = read_request(Path(request))
     template = None
     if project is not None:
-        path = opened_project(project).template_path(parse_request(asked).lender)
-        template = load_template(path) if path.exists() else None
+        opened = opened_project(project)
+        path = opened.template_path(parse_request(asked).lender)
+        template = load_template(path, opened.key()) if path.exists() else None
     data = sign_request(asked, load_key(Path(key), passphrase), template)
     target = Path(request).with_name(_UNWITNESSED) if output is None else Path(output)
     write_bytes(target, data)

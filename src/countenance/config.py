@@ -51,7 +51,7 @@ TITLE_LIMIT = 200
 STATUS_MAX_AGE_DAYS = 90
 """Oldest status list that a project can accept."""
 
-_RARE = ("status_list", "status_max_age_days")  # written only where they were set
+_RARE = ("status_list", "status_max_age_days", "protected_witnesses")  # written only where they were set
 _SIZE_LIMIT = 64 * 1024
 
 
@@ -63,6 +63,7 @@ class ProjectConfig:
     that were signed no longer cover the work. ``preset`` and ``device`` are defaults of ``train`` and ``swap``.
     ``status_list`` is a file (from the project's folder) or https address to take the status list of revocations from,
     in place of the address in the records; one older than ``status_max_age_days`` is refused.
+    ``protected_witnesses`` are names of performers of whom the project keeps nothing in the clear that identifies them.
 
     Raises:
         ConfigError: a value out of range.
@@ -74,6 +75,7 @@ class ProjectConfig:
     device: str = "auto"
     status_list: str = ""
     status_max_age_days: int = 7
+    protected_witnesses: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         for field in fields(self):
@@ -83,6 +85,9 @@ class ProjectConfig:
                     raise ConfigError(
                         f"{field.name} must be a whole number from 1 to {STATUS_MAX_AGE_DAYS}, not {value!r}."
                     )
+            elif field.name == "protected_witnesses":
+                if not isinstance(value, tuple) or not all(isinstance(name, str) for name in value):
+                    raise ConfigError(f'{field.name} must be a list of names, such as ["ivan"], not {value!r}.')
             elif not isinstance(value, str):
                 raise ConfigError(f"{field.name} must be a text, not {value!r}. Put it in quotation marks.")
         if clean_line(self.title, "title") != self.title:
@@ -159,6 +164,8 @@ def _from_table(table: dict[str, Any], path: Path) -> ProjectConfig:
             raise ConfigError(f"{path} has the unknown key {key!r}{hint}. Known keys: {', '.join(known)}.")
     if "title" not in table:
         raise ConfigError(f'{path} has no title. Add a line such as: title = "My film".')
+    if isinstance(table.get("protected_witnesses"), list):
+        table = {**table, "protected_witnesses": tuple(table["protected_witnesses"])}
     try:
         return ProjectConfig(**table)
     except InputError as error:
@@ -180,6 +187,7 @@ def write_config(path: Path, config: ProjectConfig) -> None:
         "device": f"default of `train` and `swap`, one of: {', '.join(DEVICES)}",
         "status_list": "file or https address of the status list of revocations, in place of the records' own",
         "status_max_age_days": "a status list older than this is refused",
+        "protected_witnesses": "performers of whom nothing that identifies them is kept in the clear",
     }
     lines = ["# A Countenance project. An unknown key is an error."]
     for field in fields(config):

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from countenance.training.runs import Run
     from countenance.types import UInt8
 
-__all__ = ["LiveView", "curves_png", "preview_sheet"]
+__all__ = ["LiveView", "coverage_of", "curves_png", "preview_sheet"]
 
 _WORK_PREFIX = ".countenance-preview-"
 _COLUMNS, _MOST_PAIRS = 3, 6
@@ -48,6 +48,8 @@ _GRAIN = 4.0  # levels of noise on the grey, which hides the watermark
 
 class LiveView:
     """Refreshes ``preview.png``, ``curves.png`` and, once, ``coverage.png`` in a model's folder.
+
+    There is no ``preview.png`` of a protected witness, whose hair and room it would show.
 
     Called by the training loop after each score, so at most once a minute, at the start and at the end. All previews of
     one view carry one watermark id, which is one row in the ledger.
@@ -107,6 +109,9 @@ class LiveView:
             write_bytes(self.coverage, self._coverage)
             self._coverage = None
         write_bytes(self.curves, curves_png(facts.history))
+        if self._project.protects(str(self._work.performer)):
+            self.preview.unlink(missing_ok=True)  # from before it was noted
+            return
         pairs = run.preview()
         if pairs:
             self._write_preview(self._marked(pairs, facts), facts, record)
@@ -216,6 +221,26 @@ def _headings(facts: CheckpointFacts) -> _Headings:
     name = str(facts.preset.get("name", "model"))
     where = f"{name}, iteration {facts.iteration:,}, {facts.seconds / 60.0:.1f} minutes"
     return _Headings("Training preview", where, scores)
+
+
+def coverage_of(project: Project, lender: str, performer: str) -> tuple[tuple[str, ...], bytes | None]:
+    """What two face sets lack, and the picture of both; nothing of sets that training will refuse, saying why."""
+    from countenance.errors import FaceSetError
+    from countenance.faceset.coverage import gaps, measure
+    from countenance.faceset.coverage_picture import coverage_png
+    from countenance.faceset.store import FaceSet
+    from countenance.faceset.use import MINIMUM_FACES
+
+    sides = []
+    try:
+        for name in (lender, performer):
+            with FaceSet.open(project.faceset_path(name), project.key()) as faceset:
+                sides.append(measure(faceset, name))
+    except FaceSetError:
+        return (), None
+    if min(len(side) for side in sides) < MINIMUM_FACES:
+        return (), None
+    return gaps(sides[0], sides[1]), coverage_png(sides[0], sides[1])
 
 
 def preview_sheet(pairs: Sequence[tuple[UInt8, UInt8]], headings: tuple[str, str, str]) -> UInt8:

@@ -1,9 +1,9 @@
 """The project folder: people/, models/, renders/, the ledger and ``countenance.toml``; and the user's own folders.
 
 film/
-  countenance.toml
+  countenance.toml, countenance-key.json
   ledger.sqlite
-  people/NAME/faces.sqlite, template.json, consent.json
+  people/NAME/faces.sqlite, template.json (both encrypted), consent.json
   models/LENDER--PERFORMER/PRESET/
   renders/
 """
@@ -13,19 +13,36 @@ from __future__ import annotations
 import os
 import re
 import unicodedata
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import platformdirs
 
 from countenance.atomic import output_error
 from countenance.config import CONFIG_NAME, PRESETS, ProjectConfig, clean_line, did_you_mean, read_config, write_config
 from countenance.errors import ProjectError
+from countenance.vault import KEY_NAME, ProjectKey, make_key, open_key
 
-__all__ = ["NAME_LIMIT", "Project", "check_person_name", "user_cache_dir", "user_data_dir"]
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = [
+    "NAME_LIMIT",
+    "PROJECT_PASSPHRASE",
+    "Project",
+    "check_person_name",
+    "passphrase_from_environment",
+    "project_keys_dir",
+    "user_cache_dir",
+    "user_data_dir",
+]
 
 NAME_LIMIT = 64
 """Longest name of a person, in characters and in half the bytes that a file system allows."""
+
+PROJECT_PASSPHRASE = "COUNTENANCE_PROJECT_PASSPHRASE"  # noqa: S105 - the name of a variable
+"""The variable that a project's passphrase is taken from."""
 
 # Windows opens a device for these names, with any suffix, in any folder.
 _DEVICE_NAMES = re.compile(r"(?i:con|prn|aux|nul|com[0-9¹²³]|lpt[0-9¹²³])")
@@ -41,6 +58,23 @@ def user_data_dir() -> Path:
     """The folder for what is the user's own (signing identity); ``COUNTENANCE_HOME/data`` where that is set."""
     home = os.environ.get("COUNTENANCE_HOME")
     return Path(home) / "data" if home else Path(platformdirs.user_data_dir("countenance"))
+
+
+def project_keys_dir() -> Path:
+    """The folder for the key files of projects; ``COUNTENANCE_KEYS`` where that is set, for a stick or another disk."""
+    folder = os.environ.get("COUNTENANCE_KEYS")
+    return Path(folder) if folder else user_data_dir() / "keys"
+
+
+def passphrase_from_environment() -> str:
+    """The passphrase in :data:`PROJECT_PASSPHRASE` (raises ProjectError)."""
+    given = os.environ.get(PROJECT_PASSPHRASE)
+    if given is None:
+        raise ProjectError(
+            f"The faces of this project open with a passphrase. Put it into {PROJECT_PASSPHRASE}, or run the command "
+            "on a terminal, where you are asked."
+        )
+    return given
 
 
 def check_person_name(name: str) -> str:
@@ -69,10 +103,15 @@ def check_person_name(name: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Project:
-    """A project folder that exists, with its settings. Make one by :meth:`create`, :meth:`open` or :meth:`find`."""
+    """A project folder that exists, with its settings. Make one by :meth:`create`, :meth:`open` or :meth:`find`.
+
+    ``passphrase`` gives the passphrase of a project that has one, and is asked when a face is first needed.
+    """
 
     root: Path
     config: ProjectConfig
+    passphrase: Callable[[], str] = field(default=passphrase_from_environment, repr=False, compare=False)
+    _opened: list[ProjectKey] = field(default_factory=list, init=False, repr=False, compare=False)
 
     @classmethod
     def create(cls, root: Path, *, title: str | None = None, purpose: str = "film") -> Project:
@@ -105,8 +144,12 @@ class Project:
         return project
 
     @classmethod
-    def open(cls, root: Path) -> Project:
+    def open(cls, root: Path, *, passphrase: Callable[[], str] = passphrase_from_environment) -> Project:
         """Open a project folder.
+
+        Args:
+            root: the folder.
+            passphrase: see :class:`Project`; ``COUNTENANCE_PROJECT_PASSPHRASE`` if not given.
 
         Raises:
             ProjectError: the folder is not a project.
@@ -115,14 +158,15 @@ class Project:
         root = Path(root).resolve()
         if not (root / CONFIG_NAME).is_file():
             raise ProjectError(f"{root} is not a project: it has no {CONFIG_NAME}. Make one with: countenance new.")
-        return cls(root, read_config(root / CONFIG_NAME))
+        return cls(root, read_config(root / CONFIG_NAME), passphrase)
 
     @classmethod
-    def find(cls, start: Path | None = None) -> Project:
+    def find(cls, start: Path | None = None, *, passphrase: Callable[[], str] = passphrase_from_environment) -> Project:
         """The project that a folder lies in: the nearest one upwards with a ``countenance.toml``.
 
         Args:
             start: where to begin; the working directory when None.
+            passphrase: see :meth:`open`.
 
         Raises:
             ProjectError: there is none.
@@ -131,8 +175,56 @@ class Project:
         first = Path.cwd() if start is None else Path(start).resolve()
         for folder in (first, *first.parents):
             if (folder / CONFIG_NAME).is_file():
-                return cls.open(folder)
+                return cls.open(folder, passphrase=passphrase)
         raise ProjectError(f"{first} is not inside a project. Go to one, or make one with: countenance new.")
+
+    def protect(self, person: str) -> Project:
+        """Note a performer as a protected witness, for good; the project with that noted.
+
+        From then on no picture of theirs and no name of footage is written in the clear: there is no training preview,
+        renders are not called after their footage, and the ledger does not know the footage's hash.
+
+        Raises:
+            ProjectError: not a name, or the person is a lender here, whose face is to be shown.
+            OutputError: the settings cannot be written.
+        """
+        name = check_person_name(person)
+        if self.consent_path(name).exists() or self.template_path(name).exists():
+            raise ProjectError(f"{name} lends a face in this project, so {name} cannot be a protected witness in it.")
+        if self.protects(name):
+            return self
+        config = replace(self.config, protected_witnesses=(*self.config.protected_witnesses, name))
+        write_config(self.root / CONFIG_NAME, config)
+        return replace(self, config=config)
+
+    def protects(self, person: str) -> bool:
+        """Whether a person is a protected witness; upper and lower case are one, as on some disks."""
+        noted = {unicodedata.normalize("NFC", name).casefold() for name in self.config.protected_witnesses}
+        return unicodedata.normalize("NFC", person).casefold() in noted
+
+    def key(self) -> ProjectKey:
+        """The key that opens the project's face sets and templates; made where the project has none yet.
+
+        Raises:
+            ProjectError: the key is not on this computer or not this project's, or the passphrase is wrong.
+            OutputError: a new key cannot be written.
+        """
+        if not self._opened:
+            if (self.root / KEY_NAME).exists():
+                self._opened.append(open_key(self.root, project_keys_dir(), self.passphrase))
+            else:
+                self._require_no_locked_faces()
+                self._opened.append(make_key(self.root, project_keys_dir()))
+        return self._opened[0]
+
+    def _require_no_locked_faces(self) -> None:
+        for name in self.people():
+            for path in (self.faceset_path(name), self.template_path(name)):
+                if path.exists():
+                    raise ProjectError(
+                        f"{self.root / KEY_NAME} is missing, and {path} does not open without it. Restore it from a "
+                        "backup; if there is none, delete what does not open, and extract and enrol again."
+                    )
 
     @property
     def people_dir(self) -> Path:

@@ -14,8 +14,8 @@ def test_a_made_up_face_set_is_whole_and_like_the_real_one(tmp_path) -> None:
     project = Project.create(tmp_path / "film", title="A test")
     fill(project, "vera", 1, FakePerception(_unit(0)))
     path = tmp_path / "many.sqlite"
-    memory.multiply(project.faceset_path("vera"), path, 60, 512)
-    with FaceSet.open(project.faceset_path("vera")) as real, FaceSet.open(path) as made:
+    memory.multiply(project.faceset_path("vera"), path, 60, 512, project.key())
+    with FaceSet.open(project.faceset_path("vera"), project.key()) as real, FaceSet.open(path, project.key()) as made:
         made.verify()
         before, after = real.load(), made.load()
         assert made.embedder_id() == real.embedder_id()

@@ -68,7 +68,7 @@ def finished(home: Path, clips: Path, tmp_path_factory: pytest.TempPathFactory) 
     steps: dict[str, tuple[object, ...]] = {
         "new": ("new", root, "--title", "Mon film", "--purpose", "research", "--json"),
         "extract": ("extract", clips / "véra 1.mp4", "--person", "vera", *where, "--json"),
-        "extract-ivan": ("extract", clips / "ivan.mp4", "--person", "ivan", *where),
+        "extract-ivan": ("extract", clips / "ivan.mp4", "--person", "ivan", "--protected-witness", *where),
         "enrol": ("consent", "enrol", "vera", *where, "--json"),
         "keygen": ("consent", "keygen", key, "--passphrase-file", secret, "--json"),
         "keygen-witness": ("consent", "keygen", witness, "--passphrase-file", secret),

@@ -12,6 +12,10 @@ import pytest
 from cli_world import PASSPHRASE, Finished, Runs
 
 from countenance.consent.ledger import Ledger
+from countenance.digest import file_sha256
+from countenance.faceset.store import FaceSet
+from countenance.project import Project
+from countenance.training.scores import template_of
 
 PAIR = ("--lender", "vera", "--performer", "ivan")
 
@@ -46,6 +50,7 @@ def test_nothing_but_the_results_is_left(finished: Finished) -> None:
     left = {path.relative_to(finished.root).as_posix() for path in finished.root.rglob("*") if path.is_file()}
     assert left == {
         "countenance.toml",
+        "countenance-key.json",
         "ledger.sqlite",
         "people/vera/faces.sqlite",
         "people/vera/template.json",
@@ -56,7 +61,6 @@ def test_nothing_but_the_results_is_left(finished: Finished) -> None:
         "people/ivan/faces.sqlite",
         "models/vera--ivan/swift/best.safetensors",
         "models/vera--ivan/swift/checkpoint.safetensors",
-        "models/vera--ivan/swift/preview.png",
         "models/vera--ivan/swift/curves.png",
         "models/vera--ivan/swift/coverage.png",
         "renders/scène, swapped.mp4",
@@ -72,6 +76,39 @@ def test_the_ledger_has_the_render_under_its_watermark(finished: Finished) -> No
     assert rows["render"]["render_sha256"] == swap["sha256"]
     assert rows["render"]["record_id"] == swap["record_id"]
     assert {"request", "record", "permit", "training", "render"} <= set(rows)
+    assert rows["permit"]["basis"] == "protected witness"
+
+
+def test_nothing_that_identifies_a_protected_witness_lies_in_the_clear(
+    finished: Finished, home: Path, clips: Path
+) -> None:
+    """ivan's faces are in the face set, encrypted; nowhere else is a face, a measurement, or a word of the footage."""
+    project = Project.open(finished.root)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("COUNTENANCE_HOME", str(home))
+        with FaceSet.open(project.faceset_path("ivan"), project.key()) as faceset:
+            kept = [record.id for record in faceset.records("kept")]
+            faces, vectors = faceset.load_some(kept), faceset.vectors("kept").embeddings
+            assert [source.name for source in faceset.sources()] == ["ivan.mp4"]
+    needles = {f"face {row}": vector[5:10].tobytes() for row, vector in enumerate((*vectors, template_of(vectors)))}
+    needles |= {f"points {row}": points[7:10].tobytes() for row, points in enumerate(faces.landmarks_xy)}
+    needles |= {f"pixels {row}": rgb[128, 100:108].tobytes() for row, rgb in enumerate(faces.rgb)}
+    for clip in (clips / "ivan.mp4", clips / "scène.mp4"):
+        words = (clip.name, str(clip), file_sha256(clip))
+        needles |= {word: word.encode() for word in words}
+        needles |= {f"{word} in JSON": json.dumps(word)[1:-1].encode() for word in words}
+    needles |= {"PNG": b"\x89PNG\r\n\x1a\n", "JPEG": b"\xff\xd8\xff\xe0\0\x10JFIF"}
+    needles |= {"array": b"\x93NUMPY", "SQLite": b"SQLite f"}
+    allowed = {  # pictures without a face; of the render the witness's face was taken out
+        ("models/vera--ivan/swift/curves.png", "PNG"),
+        ("models/vera--ivan/swift/coverage.png", "PNG"),
+        ("ledger.sqlite", "SQLite"),
+    }
+    found = set()
+    for path in (path for path in finished.root.rglob("*") if path.is_file() and path != finished.render):
+        data, name = path.read_bytes(), path.relative_to(finished.root).as_posix()
+        found |= {(name, what) for what, needle in needles.items() if needle in data}
+    assert found <= allowed
 
 
 def test_the_render_verifies_with_its_record(finished: Finished, countenance: Runs) -> None:
@@ -105,7 +142,7 @@ def test_faces_tells_and_draws(film: Path, countenance: Runs, tmp_path: Path) ->
     facts = told.json["faces"]
     assert told.code == 0
     assert facts["kept"] + sum(facts["rejected"].values()) == 70
-    assert (film / "people" / "vera" / "contact_sheet.png").read_bytes()[:4] == b"\x89PNG"
+    assert facts["sheet"] is None  # nothing in the clear unless somebody asks for it
     sheet = tmp_path / "vera 人.png"
     assert f"Contact sheet: {sheet}" in countenance("faces", "vera", "--project", film, "--sheet", sheet).out
     assert sheet.exists()

@@ -65,7 +65,7 @@ class World:
         self.template = enrol(faces_of(direction(1), 200, seed=5), [30.0, 41.0, 35.0])
         self.centre = self.template.embedding.astype(np.float64)
         self.project.person_dir(self.lender).mkdir()
-        save_template(self.project.template_path(self.lender), self.template)
+        save_template(self.project.template_path(self.lender), self.template, self.project.key())
 
     def clock(self) -> datetime:
         return self.now

@@ -87,7 +87,7 @@ def test_the_page_escapes_what_it_shows(world: World) -> None:
 def test_a_clip_that_answers_makes_template_evidence_and_a_row(world: World) -> None:
     made = challenge_in(world)
     done = hand_in(world, clip_of(ACTIONS))
-    template = load_template(world.project.template_path("vera"))
+    template = load_template(world.project.template_path("vera"), world.project.key())
     assert template.sha256() == done.template.sha256() != world.template.sha256()
     evidence = json.loads(done.evidence_path.read_text())
     assert evidence == done.evidence

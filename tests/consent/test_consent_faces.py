@@ -14,8 +14,10 @@ from hypothesis import strategies as st
 from countenance.consent.match import OUTLIER_SHARE, match_faces, unit_rows
 from countenance.consent.template import FaceTemplate, enrol, load_template, save_template
 from countenance.errors import ConsentError, MinorError, NoFaceError
+from countenance.vault import ProjectKey
 
 THRESHOLD = 0.62
+KEY = ProjectKey("0" * 32, bytes(32))
 PERSON = direction(1)
 TEMPLATE = PERSON.astype(np.float32)
 
@@ -25,8 +27,8 @@ def test_enrol_and_keep(tmp_path: Path) -> None:
     assert (template.count, template.apparent_age, template.embedder_id) == (60, 30.0, "net-1")
     assert float(template.embedding @ PERSON) > 0.99
     path = tmp_path / "template.json"
-    save_template(path, template)
-    again = load_template(path)
+    save_template(path, template, KEY)
+    again = load_template(path, KEY)
     assert np.array_equal(again.embedding, template.embedding)
     assert again.sha256() == template.sha256()
     assert len(template.sha256()) == 64
@@ -96,15 +98,15 @@ def test_damaged_templates(tmp_path: Path) -> None:
         {"embedding": good["embedding"][:-8] + "AAAAfw=="[:8]},
     ]
     for change in changes:
-        path.write_text(json.dumps({**good, **change}))
+        path.write_bytes(KEY.seal(json.dumps({**good, **change}).encode(), "face template"))
         with pytest.raises(ConsentError):
-            load_template(path)
-    path.write_text(json.dumps({**good, "apparent_age": 15}))
+            load_template(path, KEY)
+    path.write_bytes(KEY.seal(json.dumps({**good, "apparent_age": 15}).encode(), "face template"))
     with pytest.raises(MinorError):
-        load_template(path)
+        load_template(path, KEY)
     path.unlink()
     with pytest.raises(ConsentError, match="missing"):
-        load_template(path)
+        load_template(path, KEY)
 
 
 def test_a_template_checks_itself() -> None:

@@ -33,7 +33,7 @@ WILL = Authority("will", "ab" * 32, "Will of 3 May 2019, opened in Lyon")
 def aged(world: World, years: float) -> None:
     """The enrolled face appears to be of this age."""
     world.template = enrol(faces_of(direction(1), 200, seed=5), [years])
-    save_template(world.project.template_path("vera"), world.template)
+    save_template(world.project.template_path("vera"), world.template, world.project.key())
 
 
 def words(text: str) -> list[str]:

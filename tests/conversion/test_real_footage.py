@@ -19,6 +19,7 @@ from countenance.media.read import read_frames
 from countenance.media.write import VideoWriter
 from countenance.perception.perceive import Perception
 from countenance.types import Frame, SwappedFace
+from countenance.vault import ProjectKey
 
 CLIPS = Path(str(files("countenance") / "data" / "performers"))
 SETTINGS = ConvertSettings(preset="ultrafast", crf=8)
@@ -124,6 +125,7 @@ def test_interrupted_with_the_real_networks_it_ends_with_the_same_bits(performer
     footage = _write(tmp_path / "a.mp4", _first("test_A.mp4", 20, start=30))
     settings = ConvertSettings(preset="ultrafast", segment_seconds=0.32)  # eight frames
     seen: list[int] = []
+    key = ProjectKey.new()
 
     def stop(done: float, _total: float | None, _note: str = "") -> None:
         seen.append(int(done))
@@ -135,7 +137,7 @@ def test_interrupted_with_the_real_networks_it_ends_with_the_same_bits(performer
         return convert(
             footage, tmp_path / f"{name}.mp4", swapper=_tinted, performer_template=performer, label=lambda rgb: rgb,
             watermark=lambda rgb: rgb, perception=perception, settings=settings, progress=progress,
-            store=SegmentStore(tmp_path / name, b"key", {}), adult_id_checked=True,
+            store=SegmentStore(tmp_path / name, key, {}), adult_id_checked=True,
         )  # fmt: skip
 
     run("whole")

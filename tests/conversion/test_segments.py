@@ -22,8 +22,9 @@ from countenance.media.probe import VideoInfo, probe
 from countenance.media.read import read_frames
 from countenance.media.write import VideoWriter
 from countenance.types import Frame, SwappedFace
+from countenance.vault import ProjectKey
 
-COUNT, KEY = 66, b"k" * 32
+COUNT, KEY = 66, ProjectKey.new()
 SETTINGS = ConvertSettings(performer_cosine=0.65, preset="ultrafast", crf=20, segment_seconds=0.43)  # 12 frames
 TICK = Fraction(1, 30000)
 
@@ -229,9 +230,20 @@ def test_a_state_that_was_tampered_with_is_not_believed(clip: Path, tmp_path: Pa
     )
     if how == "segment gone":
         (work / "000001.nut").unlink()
-    store = SegmentStore(work, b"o" * 32 if how == "other key" else KEY, {"footage": "a"})
+    store = SegmentStore(work, ProjectKey.new() if how == "other key" else KEY, {"footage": "a"})
     assert (store.differs, store.next_frame, store.complete) == (("state",), 0, False)
     assert list(work.iterdir()) == []
+
+
+def test_what_is_remembered_of_faces_is_encrypted(clip: Path, tmp_path: Path) -> None:
+    work = _made(tmp_path / "work")
+    with pytest.raises(KeyboardInterrupt):
+        _run(clip, work, tmp_path / "out.mov", progress=_stops_after(40))
+    remembered = SegmentStore(work, KEY, {"footage": "a"}).memory
+    text = (work / "state.json").read_text()
+    assert '"array"' in json.dumps(remembered)  # landmarks and identities of tracks
+    assert '"array"' not in text
+    assert "Track" not in text
 
 
 def test_an_exchanged_segment_is_not_joined(clip: Path, tmp_path: Path) -> None:

@@ -12,13 +12,17 @@ import cv2
 import numpy as np
 
 from countenance import geometry
+from countenance.config import CONFIG_NAME
+from countenance.faceset import layout
 from countenance.faceset.extract import ExtractReport, extract
 from countenance.faceset.store import FaceSet
 from countenance.perception.identity import Impression
 from countenance.project import Project
 from countenance.types import AlignedFace, Detection, FaceLandmarks, Mask
+from countenance.vault import ProjectKey
 
 WIDTH, HEIGHT, RATE = 320, 240, 25
+KEY = ProjectKey("0" * 32, bytes(range(32)))
 LIPS = [13, 14, 0, 17, 37, 267, 84, 314, 82, 312, 87, 317]
 
 
@@ -193,9 +197,24 @@ class FakePerception:
         return self.world.ages[who_of(rgb)]
 
 
+def key_of(path: Path) -> ProjectKey:
+    """The key of the project that a file lies in; outside of one, :data:`KEY`."""
+    inside = any((folder / CONFIG_NAME).is_file() for folder in path.parents)
+    return Project.find(path.parent).key() if inside else KEY
+
+
+def open_set(path: Path, **options: object) -> FaceSet:
+    return FaceSet.open(path, key_of(path), **options)  # type: ignore[arg-type]
+
+
+def connect(path: Path) -> layout.sqlite3.Connection:
+    """The database in a face set's file, as somebody who has the key can open it."""
+    return layout.connect(path, key_of(path))
+
+
 def contents(path: Path) -> list[tuple[object, ...]]:
     """Everything that a face set holds, digests included."""
-    with FaceSet.open(path) as faceset:
+    with open_set(path) as faceset:
         faceset.verify()
         database = faceset._database
         return [

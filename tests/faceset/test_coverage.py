@@ -9,12 +9,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from faceset_world import open_set
 from PIL import Image
 
 from countenance.faceset.coverage import Coverage, gaps, measure, shortcomings
 from countenance.faceset.coverage_picture import coverage_png
 from countenance.faceset.records import Moment, NewFace
-from countenance.faceset.store import FaceSet
 from countenance.geometry import template
 from countenance.perception.blendshapes import BLENDSHAPE_NAMES
 from countenance.types import AlignedFace, FaceLandmarks
@@ -153,7 +153,7 @@ def test_a_stored_face_set_is_measured(tmp_path: Path) -> None:
     mesh = template(256)
     points = np.concatenate([mesh, np.repeat(mesh[[159]], 10, axis=0)]).astype(np.float32)
     index = {name: number for number, name in enumerate(BLENDSHAPE_NAMES)}
-    with FaceSet.open(tmp_path / "faces.sqlite", create=True) as faceset:
+    with open_set(tmp_path / "faces.sqlite", create=True) as faceset:
         assert len(measure(faceset, "vera")) == 0
         with faceset.transaction():
             source = faceset.begin_source("vera.mp4", "00" * 32, "video")

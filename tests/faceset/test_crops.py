@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import sqlite3
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
-from faceset_world import Actor, World, contents, film, photo
+from faceset_world import Actor, World, connect, contents, film, open_set, photo
 
 from countenance import geometry
 from countenance.errors import ConfigError, FaceSetError
@@ -18,7 +17,6 @@ from countenance.faceset.crops import averaged
 from countenance.faceset.extract import ExtractReport, extract
 from countenance.faceset.gather import align
 from countenance.faceset.sheet import contact_sheet
-from countenance.faceset.store import FaceSet
 from countenance.faceset.use import reembed, require_crops
 from countenance.project import Project
 
@@ -73,7 +71,7 @@ def test_crops_of_512_are_stored_and_everything_else_is_as_with_256(
     usual = run(project, world, clip, person="usual", crop=None)
     large = run(project, world, clip, person="large", crop=512)
     assert (usual.kept, large.kept) == (20, 20)
-    with FaceSet.open(usual.path) as small_set, FaceSet.open(large.path) as large_set:
+    with open_set(usual.path) as small_set, open_set(large.path) as large_set:
         assert (small_set.crop_size, large_set.crop_size) == (256, 512)
         small, stored, brought = small_set.load(), large_set.load(), large_set.load(crop_size=256)
         records = [(record.yaw_pitch, record.sharpness) for record in map(_Facts, large_set.records())]
@@ -110,7 +108,7 @@ def test_coverage_thumbnails_and_sheet_come_from_averaged_crops(project: Project
     clip = film(tmp_path / "clip.mkv", world.script)
     found = {}
     for person, crop in (("usual", 256), ("large", 512)):
-        with FaceSet.open(run(project, world, clip, person=person, crop=crop).path) as faceset:
+        with open_set(run(project, world, clip, person=person, crop=crop).path) as faceset:
             ids = [record.id for record in faceset.records("kept")]
             found[person] = measure(faceset, "vera"), np.stack(faceset.thumbnails(ids))
             if crop == 512:
@@ -132,15 +130,15 @@ def test_sides_are_not_mixed_and_the_set_keeps_its_own(project: Project, world: 
     assert "\n" not in str(refused.value)
     assert contents(path) == before
     assert run(project, world, more, crop=None).kept == 29
-    with FaceSet.open(path) as faceset:
+    with open_set(path) as faceset:
         assert faceset.load().rgb.shape[1:] == (512, 512, 3)
 
     small = run(project, world, clip, person="ivan", crop=None).path
     with pytest.raises(FaceSetError, match="holds crops of 256 pixels"):
         run(project, world, more, person="ivan", crop=512)
-    with FaceSet.open(small) as faceset, pytest.raises(FaceSetError, match=r"extract a\.mkv --person ivan --crop 512"):
+    with open_set(small) as faceset, pytest.raises(FaceSetError, match=r"extract a\.mkv --person ivan --crop 512"):
         require_crops(faceset, 512)
-    with FaceSet.open(path) as faceset:
+    with open_set(path) as faceset:
         require_crops(faceset, 512)
         require_crops(faceset, 256)
 
@@ -156,7 +154,7 @@ def test_a_face_set_from_before_sides_were_noted_holds_256(project: Project, wor
     clip, more = film(tmp_path / "a.mkv", world.script[:9]), film(tmp_path / "b.mkv", world.script)
     path = run(project, world, clip, crop=None).path
     _rewrite(path, "DELETE FROM meta WHERE key = 'crop_size'")
-    with FaceSet.open(path) as faceset:
+    with open_set(path) as faceset:
         faceset.verify()
         assert faceset.crop_size == 256
         assert faceset.load().rgb.shape == (9, 256, 256, 3)
@@ -167,7 +165,7 @@ def test_a_face_set_from_before_sides_were_noted_holds_256(project: Project, wor
 
 def _rewrite(path: Path, statement: str) -> None:
     """Change a face set and its digest, as somebody would who knows how."""
-    database = sqlite3.connect(path)
+    database = connect(path)
     database.execute(statement)
     database.execute("UPDATE meta SET value = ? WHERE key = 'digest'", (reading.set_digest(database),))
     database.commit()
@@ -177,13 +175,13 @@ def _rewrite(path: Path, statement: str) -> None:
 @pytest.mark.parametrize("side", [b"512", b"0", b"x", b"99999999999"])
 def test_a_forged_side_is_damage(project: Project, world: World, tmp_path: Path, side: bytes) -> None:
     path = run(project, world, film(tmp_path / "a.mkv", world.script[:3]), crop=None).path
-    with sqlite3.connect(path) as database:
+    with connect(path) as database:
         database.execute("UPDATE meta SET value = ? WHERE key = 'crop_size'", (side,))
     database.close()
-    with FaceSet.open(path) as faceset, pytest.raises(FaceSetError, match="changed by something other"):
+    with open_set(path) as faceset, pytest.raises(FaceSetError, match="changed by something other"):
         faceset.verify()
     _rewrite(path, "SELECT 1")
-    with FaceSet.open(path) as faceset, pytest.raises(FaceSetError, match="damaged"):
+    with open_set(path) as faceset, pytest.raises(FaceSetError, match="damaged"):
         faceset.load()
 
 
@@ -208,7 +206,7 @@ def test_large_crops_of_small_faces_are_said_to_add_nothing(project: Project, wo
 def test_a_crop_of_another_side_than_the_sets_is_a_bug(tmp_path: Path) -> None:
     from test_faceset_store import a_face
 
-    with FaceSet.open(tmp_path / "faces.sqlite", create=True, crop_size=512) as faceset, faceset.transaction():
+    with open_set(tmp_path / "faces.sqlite", create=True, crop_size=512) as faceset, faceset.transaction():
         source = faceset.begin_source("clip.mp4", "0" * 64, "video")
         with pytest.raises(ValueError, match="expected a crop of side 512, got 256"):
             faceset.add(source, a_face(0))

@@ -4,12 +4,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from faceset_world import Actor, World, contents, film, photo, run, talk
+from faceset_world import Actor, World, contents, film, open_set, photo, run, talk
 
 from countenance.errors import FaceSetError, MediaError, MinorError, NoFaceError, SexualContentError
 from countenance.faceset.extract import extract
 from countenance.faceset.records import Reason
-from countenance.faceset.store import FaceSet
 from countenance.faceset.use import reembed, require_enough
 from countenance.project import Project
 
@@ -19,7 +18,7 @@ def test_every_face_of_a_talking_head_is_kept_with_all_its_arrays(project: Proje
     report = run(project, world, film(tmp_path / "çlip one.mkv", world.script))
     assert (report.kept, report.rejected, report.frames_read) == (60, {}, 60)
     assert [path.name for path in report.path.parent.iterdir()] == ["faces.sqlite"]
-    with FaceSet.open(report.path) as faceset:
+    with open_set(report.path) as faceset:
         arrays = faceset.load()
         (source,) = faceset.sources()
         records = faceset.records()
@@ -41,7 +40,7 @@ def test_every_face_of_a_talking_head_is_kept_with_all_its_arrays(project: Proje
 def test_the_person_mask_covers_the_person_in_the_crop(project: Project, tmp_path: Path) -> None:
     world = World([[Actor(height=80.0, margin=0.0, x=150.0)]])
     report = run(project, world, photo(tmp_path / "a.png", world.script[0]))
-    with FaceSet.open(report.path) as faceset:
+    with open_set(report.path) as faceset:
         arrays = faceset.load()
     painted = arrays.rgb[0].max(axis=2).astype(int) - arrays.rgb[0].min(axis=2) > 20
     small = painted.reshape(64, 4, 64, 4).mean(axis=(1, 3)) > 0.5
@@ -69,7 +68,7 @@ def test_each_flaw_is_rejected_with_its_reason_and_a_thumbnail(project: Project,
     assert dict(report.rejected) == {reason.value: 1 for reason in flaws}
     assert report.kept == 3
     assert any("turned away" in note for note in report.notes)
-    with FaceSet.open(report.path) as faceset:
+    with open_set(report.path) as faceset:
         rejected = faceset.records("rejected")
         thumbnails = faceset.thumbnails([record.id for record in rejected])
         stored = faceset._database.execute(
@@ -117,7 +116,7 @@ def test_the_largest_identity_is_the_person_and_the_report_says_that_there_is_an
     report = run(project, World(TWO), film(tmp_path / "clip.mkv", TWO))
     assert report.kept == 12
     assert any("More than one person" in note and "8 of another" in note for note in report.notes)
-    with FaceSet.open(report.path) as faceset:
+    with open_set(report.path) as faceset:
         assert faceset.load().rgb[:, 60:200, 60:200, 0].mean() > 100  # the red one
 
 
@@ -126,7 +125,7 @@ def test_a_photo_says_who_is_meant(project: Project, tmp_path: Path) -> None:
     report = run(project, world, clip, like=photo(tmp_path / "blue.png", LIKE[0], 12))
     assert report.kept == 8
     assert dict(report.rejected) == {"wrong person": 12, "near-duplicate": 4}
-    with FaceSet.open(report.path) as faceset:
+    with open_set(report.path) as faceset:
         assert faceset.load().rgb[:, 60:200, 60:200, 2].mean() > 100  # the blue one
     with pytest.raises(NoFaceError, match="somebody else"):
         run(project, world, clip, like=photo(tmp_path / "green.png", LIKE[1], 13))
@@ -154,7 +153,7 @@ def test_a_second_source_is_held_against_the_person_of_the_first(project: Projec
     assert report.kept == 12
     assert report.rejected["wrong person"] == 4
     assert any("No usable face of vera was found in 10.png, 11.png, 12.png, 13.png" in note for note in report.notes)
-    with FaceSet.open(report.path) as faceset:
+    with open_set(report.path) as faceset:
         assert set(faceset.load().source_index.tolist()) == {0, 5, 6}  # 8.png and 9.png, by name after 13.png
 
 
@@ -172,7 +171,7 @@ def test_three_faces_in_all_are_not_enough(project: Project, tmp_path: Path) -> 
     world = World(talk(3))
     report = run(project, world, film(tmp_path / "clip.mkv", world.script))
     with (
-        FaceSet.open(report.path) as faceset,
+        open_set(report.path) as faceset,
         pytest.raises(NoFaceError, match=r"There are 3 usable faces of vera and at least 20 are needed.*Film about"),
     ):
         require_enough(faceset)
@@ -187,7 +186,7 @@ def test_sexual_content_refuses_the_source_and_keeps_nothing_of_it(project: Proj
     assert project.people() == []
     with pytest.raises(SexualContentError):
         run(project, world, clean, flagged)
-    with FaceSet.open(project.faceset_path("vera")) as faceset:
+    with open_set(project.faceset_path("vera")) as faceset:
         faceset.verify()
         assert [source.name for source in faceset.sources()] == ["a.mkv"]
     assert run(project, world, clean).kept == 30
@@ -196,7 +195,7 @@ def test_sexual_content_refuses_the_source_and_keeps_nothing_of_it(project: Proj
 def test_frames_are_screened_every_half_second_and_the_last_one(project: Project, tmp_path: Path) -> None:
     world = World(talk(40))
     report = run(project, world, film(tmp_path / "clip.mkv", world.script))
-    with FaceSet.open(report.path) as faceset:
+    with open_set(report.path) as faceset:
         # 25 frames a second; each chunk of 25 begins with a look, so that an interrupted one makes the same looks.
         assert [index for index, _ in faceset.screens(1)] == [0, 13, 25, 38, 39]
 
@@ -217,7 +216,7 @@ def test_a_young_clip_does_not_hide_in_an_adult_face_set(project: Project, tmp_p
     world.ages = (12.0, 12.0, 12.0)
     with pytest.raises(MinorError, match=r"then\.mkv"):
         run(project, world, film(tmp_path / "then.mkv", script[50:]))
-    with FaceSet.open(report.path) as faceset:
+    with open_set(report.path) as faceset:
         assert faceset.counts().kept == 50
         assert [source.name for source in faceset.sources()] == ["now.mkv"]
 
@@ -250,7 +249,7 @@ def test_the_network_that_made_the_vectors_must_be_the_same(project: Project, tm
     world = World(talk(5))
     clip = film(tmp_path / "clip.mkv", world.script)
     report = run(project, world, clip)
-    with FaceSet.open(report.path) as faceset, faceset.transaction():
+    with open_set(report.path) as faceset, faceset.transaction():
         faceset.set_identity(None, "another network")
     with pytest.raises(FaceSetError, match="another identity network"):
         run(project, world, clip)
@@ -278,7 +277,7 @@ def test_two_extractions_at_once_do_not_mix(project: Project, tmp_path: Path) ->
 
     def meddle(done: float, total: float | None, note: str = "") -> None:
         if done == 30:  # another process has gone on meanwhile
-            with FaceSet.open(path) as other, other.transaction():
+            with open_set(path) as other, other.transaction():
                 other.advance_source(other.sources()[0], next_frame=50, without_face=0, finished=False)
 
     with pytest.raises(FaceSetError, match="Another extraction"):
@@ -294,7 +293,7 @@ def test_real_faces_of_two_people_are_told_apart_by_a_photo(project: Project) ->
     report = extract(project, "anna", [clip, like], like=like)
     assert report.kept >= 5
     assert report.rejected["wrong person"] >= 3
-    with FaceSet.open(report.path) as faceset:
+    with open_set(report.path) as faceset:
         arrays = faceset.load()
         assert arrays.embeddings @ arrays.embeddings.mean(axis=0) == pytest.approx(0.9, abs=0.15)
         # Everybody who was kept stands in the left half of the picture.

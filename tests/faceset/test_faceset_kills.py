@@ -9,10 +9,9 @@ import time
 from pathlib import Path
 
 import pytest
-from faceset_world import Actor, World, contents, film, run
+from faceset_world import Actor, World, contents, film, open_set, run
 
 from countenance.errors import NoFaceError
-from countenance.faceset.store import FaceSet
 from countenance.faceset.use import require_enough
 from countenance.project import Project
 
@@ -30,7 +29,7 @@ def test_going_on_after_an_interruption_gives_the_same_set(
     with pytest.raises(error):
         run(project, world, clip)
     path = project.faceset_path("vera")
-    with FaceSet.open(path) as faceset:
+    with open_set(path) as faceset:
         faceset.verify()
         assert faceset.counts().kept == 0
         assert faceset.sources()[0].next_frame == stop // 25 * 25
@@ -87,7 +86,7 @@ def test_killed_at_any_moment_the_file_is_readable_and_extraction_goes_on(projec
         )
         process = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True)
         assert process.returncode == -signal.SIGKILL, process.stderr.decode()
-        with FaceSet.open(path) as faceset:
+        with open_set(path) as faceset:
             faceset.verify()
             assert [source.next_frame for source in faceset.sources()] == ([] if next_frame is None else [next_frame])
             assert len(faceset.load("pending")) == faceset.counts().pending
@@ -107,6 +106,6 @@ def test_killed_by_the_clock_the_file_is_readable(project: Project, tmp_path: Pa
                 time.sleep(0.005)
             time.sleep(wait)
             process.kill()
-        with FaceSet.open(project.faceset_path("vera")) as faceset:
+        with open_set(project.faceset_path("vera")) as faceset:
             faceset.verify()
     run(project, World(script), clip)

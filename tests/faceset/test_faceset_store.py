@@ -1,12 +1,18 @@
 from __future__ import annotations
 
-import sqlite3
 import time
 from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
 import pytest
+import sqlcipher3
+from cryptography.hazmat.primitives.ciphers import Cipher
+from cryptography.hazmat.primitives.ciphers.algorithms import AES256
+from cryptography.hazmat.primitives.ciphers.modes import CBC
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+from faceset_world import KEY, open_set
 
 from countenance.errors import FaceSetError, NoFaceError, OutputError
 from countenance.faceset import layout
@@ -41,7 +47,7 @@ def a_face(seed: int, **facts: object) -> NewFace:
 
 
 def a_set(path: Path, count: int = 4) -> FaceSet:
-    faceset = FaceSet.open(path, create=True)
+    faceset = open_set(path, create=True)
     with faceset.transaction():
         source = faceset.begin_source("clip.mp4", "0" * 64, "video")
         ids = [faceset.add(source, a_face(seed)) for seed in range(count)]
@@ -96,7 +102,7 @@ def test_it_is_in_wal_mode_and_closes_into_one_file(tmp_path: Path) -> None:
 
 
 def test_a_reader_sees_the_last_transaction_while_somebody_writes(tmp_path: Path) -> None:
-    with a_set(tmp_path / "faces.sqlite") as writer, FaceSet.open(tmp_path / "faces.sqlite") as reader:
+    with a_set(tmp_path / "faces.sqlite") as writer, open_set(tmp_path / "faces.sqlite") as reader:
         with writer.transaction():
             writer.add(1, a_face(99))
             reader.verify()
@@ -119,6 +125,17 @@ def test_writing_outside_a_transaction_is_a_bug(tmp_path: Path) -> None:
         faceset.drop_source(1)
 
 
+def pages(path: Path) -> bytes:
+    """Every page of a closed face set, decrypted, also those that no table uses."""
+    raw, made = path.read_bytes(), b""
+    cipher = AES256(KEY.derive(raw[:16], "face set"))
+    for start in range(0, len(raw), layout.PAGE_BYTES):
+        page = raw[start : start + layout.PAGE_BYTES]
+        body = Cipher(cipher, CBC(page[-48:-32])).decryptor()  # the nonce, then 32 bytes of HMAC
+        made += body.update(page[16 if start == 0 else 0 : -48])
+    return made
+
+
 def test_erased_faces_leave_no_pixels_in_the_file(tmp_path: Path) -> None:
     path = tmp_path / "faces.sqlite"
     secret = layout.bytes_of(a_face(7).embedding, "<f4")
@@ -127,7 +144,7 @@ def test_erased_faces_leave_no_pixels_in_the_file(tmp_path: Path) -> None:
         with faceset.transaction():
             face = faceset.add(1, a_face(7))
         faceset._database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-        assert sum(needle in path.read_bytes() for needle in needles) >= len(needles) - 1
+        assert sum(needle in pages(path) for needle in needles) >= len(needles) - 1
         size = path.stat().st_size
         with faceset.transaction():
             faceset.turn_away([face])
@@ -135,7 +152,7 @@ def test_erased_faces_leave_no_pixels_in_the_file(tmp_path: Path) -> None:
         faceset.verify()
         (thumbnail,) = faceset.thumbnails([face])
     assert np.abs(thumbnail.astype(int) - layout.thumbnail_of(a_face(7).aligned.rgb)).max() == 0
-    assert not any(needle in path.read_bytes() for needle in needles)
+    assert not any(needle in pages(path) for needle in needles)
     assert path.stat().st_size < size
 
 
@@ -148,21 +165,21 @@ def test_a_thousand_faces_load_in_a_few_seconds(tmp_path: Path) -> None:
 
 def test_no_file_and_no_create_says_what_to_run(tmp_path: Path) -> None:
     with pytest.raises(FaceSetError, match="countenance extract"):
-        FaceSet.open(tmp_path / "faces.sqlite")
+        open_set(tmp_path / "faces.sqlite")
     assert not any(tmp_path.iterdir())
 
 
 def test_a_place_that_cannot_be_written_is_an_output_error(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(OutputError):
-        FaceSet.open(tmp_path / "file" / "faces.sqlite", create=True)
+        open_set(tmp_path / "file" / "faces.sqlite", create=True)
 
 
 def test_two_writers_at_once_are_told_to_wait(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("countenance.faceset.store._BUSY_SECONDS", 0.05)
+    monkeypatch.setattr("countenance.faceset.layout._BUSY_SECONDS", 0.05)
     path = tmp_path / "faces.sqlite"
     refused = pytest.raises(OutputError, match="Another program")
-    with a_set(path) as one, FaceSet.open(path) as two, one.transaction(), refused, two.transaction():
+    with a_set(path) as one, open_set(path) as two, one.transaction(), refused, two.transaction():
         pytest.fail("both write")
 
 
@@ -208,13 +225,35 @@ def test_the_contact_sheet_shows_the_faces_and_fails_cleanly(tmp_path: Path) -> 
     with Image.open(tmp_path / "sheet.png") as picture:
         top = np.asarray(picture.convert("RGB"))[60:200, 20:400].astype(int)
     assert (np.ptp(top, axis=2) > 60).mean() > 0.3  # coloured squares, not white paper
-    with FaceSet.open(tmp_path / "empty.sqlite", create=True) as faceset, pytest.raises(NoFaceError, match="empty"):
+    with open_set(tmp_path / "empty.sqlite", create=True) as faceset, pytest.raises(NoFaceError, match="empty"):
         contact_sheet(faceset, tmp_path / "none.png")
 
 
-def test_the_file_is_plain_sqlite_that_others_can_read(tmp_path: Path) -> None:
-    a_set(tmp_path / "faces.sqlite").close()
-    database = sqlite3.connect(tmp_path / "faces.sqlite")
+def test_the_file_is_sqlcipher_that_others_can_read_with_the_key(tmp_path: Path) -> None:
+    """As docs/concepts/encryption.md says it, without our code; and without the key nothing of it shows."""
+    path = tmp_path / "faces.sqlite"
+    a_set(path).close()
+    salt = path.read_bytes()[:16]
+    secret = HKDF(SHA256(), 32, salt, b"countenance face set").derive(KEY.secret)
+    database = sqlcipher3.connect(str(path))
+    database.execute(f"PRAGMA key = \"x'{secret.hex()}'\"")
+    database.execute("PRAGMA cipher_page_size = 16384")
+    database.execute("PRAGMA cipher_hmac_algorithm = HMAC_SHA256")
     assert database.execute("SELECT count(*) FROM faces WHERE status = 'kept'").fetchone() == (4,)
     assert database.execute("PRAGMA application_id").fetchone() == (0x436F756E,)
     database.close()
+
+
+def test_nothing_lies_in_the_clear(tmp_path: Path) -> None:
+    path = tmp_path / "faces.sqlite"
+    with a_set(path, 6) as faceset:  # open: the log is there as well
+        face = a_face(3)
+        secrets = [b"SQLite", b"clip.mp4", b"IHDR", b"kept", b"CREATE TABLE"]
+        secrets += [layout.bytes_of(face.embedding, "<f4")[:16], layout.png_of(face.aligned.rgb)[200:216]]
+        secrets += faceset._database.execute("SELECT digest FROM faces WHERE id = 1").fetchone()
+        for file in tmp_path.iterdir():
+            if not file.name.endswith("-shm"):  # numbers of pages
+                assert not [secret for secret in secrets if secret in file.read_bytes()], file
+        assert len(list(tmp_path.iterdir())) == 3
+    noise = np.frombuffer(path.read_bytes(), np.uint8)
+    assert np.bincount(noise, minlength=256).std() < 3.0 * np.sqrt(len(noise) / 256)  # as of random bytes

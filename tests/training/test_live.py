@@ -98,10 +98,10 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> Story:
     embeddings[:, 0] += 1.0
     embeddings = (embeddings / np.linalg.norm(embeddings, axis=1, keepdims=True)).astype(np.float32)
     for name in (LENDER, PERFORMER):
-        FaceSet.open(project.faceset_path(name), create=True).close()
+        FaceSet.open(project.faceset_path(name), project.key(), create=True).close()
     key = generate_key(root / "vera.key", "correct horse battery")
     template = enrol(embeddings, [30.0], embedder_id=EMBEDDER_ID)
-    save_template(project.template_path(LENDER), template)
+    save_template(project.template_path(LENDER), template, project.key())
     accept_record(project, LENDER, signed_record(project, LENDER, key, synthetic=True))
     permit = require_consent(project, LENDER, PERFORMER, act="train", embeddings=embeddings)
     facts = CheckpointFacts(

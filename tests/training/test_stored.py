@@ -178,7 +178,7 @@ def test_a_face_set_is_loaded_onto_the_disk(tmp_path) -> None:
 
     project = Project.create(tmp_path / "film", title="A test")
     fill(project, "vera", 1, FakePerception(_unit(0)))
-    with FaceSet.open(project.faceset_path("vera")) as faceset:
+    with FaceSet.open(project.faceset_path("vera"), project.key()) as faceset:
         in_memory = faceset.load()
         tracemalloc.start()
         try:

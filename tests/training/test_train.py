@@ -82,7 +82,7 @@ def fill(
     faces = made_faces(count, seed, size)
     project.person_dir(name).mkdir(parents=True, exist_ok=True)
     vectors = []
-    opened = FaceSet.open(project.faceset_path(name), create=True, crop_size=size)
+    opened = FaceSet.open(project.faceset_path(name), project.key(), create=True, crop_size=size)
     with opened as faceset, faceset.transaction():
         source = faceset.begin_source(f"{name}.mp4", "00" * 32, "video")
         ids = []
@@ -125,7 +125,7 @@ class Story:
 
 def consent(project: Project, embeddings: np.ndarray, key) -> None:
     template = enrol(embeddings, [30.0], embedder_id=EMBEDDER_ID)
-    save_template(project.template_path("vera"), template)
+    save_template(project.template_path("vera"), template, project.key())
     accept_record(project, "vera", signed_record(project, "vera", key, synthetic=True))
 
 

@@ -33,6 +33,11 @@ __all__ = ["extract", "faces"]
     type=click.Choice(["256", "512"]),
     help="Side of the stored crops: 256, or 512 for cinema-512 [that of the face set; 256 for a new one].",
 )
+@click.option(
+    "--protected-witness",
+    is_flag=True,
+    help="A performer whom nothing may identify: noted in countenance.toml; see docs/concepts/encryption.md.",
+)
 @project_option
 @json_option
 def extract(
@@ -40,6 +45,7 @@ def extract(
     person: str,
     like: Path | None,
     crop: str | None,
+    protected_witness: bool,
     open_project: Callable[[], Project],
     as_json: bool,
 ) -> None:
@@ -53,12 +59,21 @@ def extract(
       countenance extract vera-1.mp4 vera-2.mp4 --person vera
       countenance extract rushes/ --person ivan --like ivan.jpg
       countenance extract vera-4k.mov --person vera --crop 512
+      countenance extract interview.mov --person ivan --protected-witness
     """
     from countenance import api
 
     with progress_bar(f"extract {person}") as report:
         side = None if crop is None else int(crop)
-        result = api.extract(open_project(), person, clips, like=like, crop=side, progress=report)
+        result = api.extract(
+            open_project(),
+            person,
+            clips,
+            like=like,
+            crop=side,
+            protected_witness=protected_witness,
+            progress=report,
+        )
     new = sum(not source.skipped for source in result.sources)
     lines = [
         f"{person}: {result.kept} faces kept, {sum(result.rejected.values())} rejected{_reasons(result.rejected)}.",
@@ -71,12 +86,12 @@ def extract(
 
 @click.command(cls=Command, short_help="Say what is in a person's face set.")
 @click.argument("person", metavar="NAME")
-@click.option("--sheet", metavar="FILE", type=click.Path(path_type=Path), help="Where the contact sheet goes.")
+@click.option("--sheet", metavar="FILE", type=click.Path(path_type=Path), help="Draw a contact sheet here.")
 @project_option
 @json_option
 def faces(person: str, sheet: Path | None, open_project: Callable[[], Project], as_json: bool) -> None:
     """Say what is in a person's face set: how many faces, which were rejected and why, and what a lender's set should
-    have besides; draw a contact sheet.
+    have besides. With --sheet, draw a contact sheet: face sets are encrypted, and that picture is not.
 
     \b
     Examples:
@@ -96,7 +111,8 @@ def faces(person: str, sheet: Path | None, open_project: Callable[[], Project], 
         for source in result.sources
     ]
     lines += result.notes
-    lines.append(f"Contact sheet: {result.sheet}")
+    if result.sheet is not None:
+        lines.append(f"Contact sheet: {result.sheet}")
     answer({"faces": result}, "\n".join(lines), as_json=as_json)
 
 

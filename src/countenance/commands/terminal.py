@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from countenance.errors import CountenanceError, InputError
+from countenance.project import PROJECT_PASSPHRASE, passphrase_from_environment
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -95,9 +96,18 @@ def _opener(_context: click.Context, _parameter: click.Parameter, value: Path | 
     def find() -> Project:
         from countenance.project import Project
 
-        return Project.find() if value is None else Project.open(value)
+        ask = _project_passphrase
+        return Project.find(passphrase=ask) if value is None else Project.open(value, passphrase=ask)
 
     return find
+
+
+def _project_passphrase() -> str:
+    given = os.environ.get(PROJECT_PASSPHRASE)
+    if given is not None or not sys.stdin.isatty():
+        return passphrase_from_environment()
+    asked: str = click.prompt("Passphrase of the project", hide_input=True, err=True)
+    return asked
 
 
 project_option = click.option(
@@ -126,18 +136,24 @@ passphrase_option = click.option(
 device_option = click.option("--device", metavar="NAME", help="auto, cpu, cuda or mps; the project's own if not given.")
 
 
-def key_passphrase(file: Path | None, *, confirm: bool = False) -> str:
-    """The passphrase of a key: from a file, the environment, or asked for (raises InputError)."""
+def key_passphrase(
+    file: Path | None,
+    *,
+    what: str = "Passphrase of the key",
+    variable: str | None = _PASSPHRASE_VARIABLE,
+    confirm: bool = False,
+) -> str:
+    """A passphrase, by default of a key: from a file, the environment, or asked for (raises InputError)."""
     if file is not None:
         try:
             lines = file.read_text(encoding="utf-8").splitlines()
         except (OSError, UnicodeDecodeError) as error:
             raise InputError(f"The passphrase file {file} cannot be read. Check its name and permissions.") from error
         return lines[0] if lines else ""
-    given = os.environ.get(_PASSPHRASE_VARIABLE)
+    given = None if variable is None else os.environ.get(variable)
     if given is not None:
         return given
-    prompt: str = click.prompt("Passphrase of the key", hide_input=True, confirmation_prompt=confirm, err=True)
+    prompt: str = click.prompt(what, hide_input=True, confirmation_prompt=confirm, err=True)
     return prompt
 
 

@@ -158,7 +158,7 @@ def capture(
             book.append("capture", {**about, **found})
             evidence_path = project.person_dir(name) / "capture.json"
             write_bytes(evidence_path, data)
-            save_template(path, template)
+            save_template(path, template, project.key())
     if refused is not None:
         raise refused
     return Capture(template, evidence, path, evidence_path)

@@ -156,7 +156,7 @@ def accept_record(
 
 def _template_problems(project: Project, record: ConsentRecord, lender: str) -> list[str]:
     try:
-        template = load_template(project.template_path(lender))
+        template = load_template(project.template_path(lender), project.key())
     except RefusedError as error:
         return [str(error)]
     if template.sha256() != record.template_sha256:

@@ -11,6 +11,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, get_args
 
+from countenance.consent.basis import performer_basis
 from countenance.consent.clock import Clock, utc_now
 from countenance.consent.cover import Act, Work, reasons_against
 from countenance.consent.ledger import Book, Ledger
@@ -68,7 +69,8 @@ def require_consent(
 ) -> Permit:
     """Allow work with a lender's face, or refuse it.
 
-    The performer needs no record; that the performer's face is replaced, and for what, is kept in the ledger.
+    That the performer's face is replaced, for what and on which basis, is kept in the ledger (see
+    :mod:`countenance.consent.basis`).
 
     Args:
         project: the work that it is for, with title, purpose, the lender's record and template, and the ledger.
@@ -99,6 +101,7 @@ def require_consent(
         book.verify()
         try:
             record, status = _covering(project, work, book, evidence, now)
+            basis = performer_basis(project, performer, now, book.entries())
             faces = _compare_faces(project, work, record, embeddings, embedder_id)
         except RefusedError as error:  # its row has to be written before it goes on
             refused = error
@@ -106,7 +109,7 @@ def require_consent(
         else:
             names = {"record_id": record.id, "record_sha256": record.sha256, "key_id": record.key_id}
             names["witness_key_id"] = record.witness.key_id
-            entry = book.append("permit", {**about, **names, **status, "faces": faces})
+            entry = book.append("permit", {**about, **names, **status, "basis": basis, "faces": faces})
     if refused is not None:
         raise refused
     return Permit(
@@ -241,7 +244,7 @@ def _compare_faces(
 ) -> int:
     from countenance.perception.identity import EMBEDDER_ID, SAME_PERSON_COSINE  # here: loads network libraries
 
-    template = load_template(project.template_path(work.lender))
+    template = load_template(project.template_path(work.lender), project.key())
     if template.sha256() != record.template_sha256:
         raise ConsentError(
             f"The enrolled face of {work.lender} is not the one that the consent record is about. Restore "

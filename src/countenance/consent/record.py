@@ -84,11 +84,6 @@ class ConsentRecord(_Signed):
     sha256: str
 
     @property
-    def adult_id_checked(self) -> bool:
-        """Whether the lender's age rests on an identity card; a synthetic person has neither card nor birthday."""
-        return self.synthetic
-
-    @property
     def embedder_id(self) -> str:
         """The network that the template was made with."""
         return self.face.embedder_id

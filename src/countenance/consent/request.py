@@ -216,7 +216,7 @@ def _enrolled_face(project: Project, lender: str) -> FaceClaim:
             f"The face of {lender} is not enrolled yet, and a request is about one face. Enrol it first: countenance "
             f"consent enrol {lender}, or countenance consent capture."
         )
-    claim = face_claim(load_template(path))
+    claim = face_claim(load_template(path, project.key()))
     return replace(claim, capture=_capture_evidence(project.person_dir(lender) / "capture.json", claim))
 
 

@@ -1,7 +1,7 @@
 """An enrolled face: the mean of many embeddings of one adult person, against which every face is compared.
 
-The template is a biometric measurement. It stays in the project's folder; a consent record holds only its SHA-256, and
-a random salt inside the template keeps that hash from being a way to look a face up.
+The template is a biometric measurement. It stays in the project's folder, encrypted under the project's key; a consent
+record holds only its SHA-256, and a random salt inside the template keeps that hash from being a way to look a face up.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from countenance.atomic import write_bytes
 from countenance.consent.match import EMBEDDING_SIZE, unit_rows
 from countenance.consent.strict_json import canonical, loads, read_bounded, sha256_hex
 from countenance.consent.terms import MINIMUM_AGE, MalformedError, Table
-from countenance.errors import ConsentError, MinorError, NoFaceError
+from countenance.errors import ConsentError, IntegrityError, MinorError, NoFaceError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from countenance.types import Float32
+    from countenance.vault import ProjectKey
 
 __all__ = ["MINIMUM_FACES", "ONE_PERSON_COSINE", "FaceTemplate", "enrol", "load_template", "save_template"]
 
@@ -44,6 +45,7 @@ a person and a look-alike 0.70.
 
 _VERSION = 1
 _FORMAT = "countenance-face-template"
+_SEALED = "face template"
 _EMBEDDER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", re.ASCII)
 
 
@@ -159,20 +161,28 @@ def enrol(embeddings: NDArray[np.floating], ages: Iterable[float], *, embedder_i
     return FaceTemplate(embedder_id or _embedder_id(), mean.astype(np.float32), len(rows), round(middle, 1))
 
 
-def save_template(path: Path, template: FaceTemplate) -> None:
-    """Write a template: complete or not at all (raises OutputError)."""
-    write_bytes(path, canonical(template.to_json()))
+def save_template(path: Path, template: FaceTemplate, key: ProjectKey) -> None:
+    """Write a template, encrypted: complete or not at all (raises OutputError)."""
+    write_bytes(path, key.seal(canonical(template.to_json()), _SEALED))
 
 
-def load_template(path: Path) -> FaceTemplate:
+def load_template(path: Path, key: ProjectKey) -> FaceTemplate:
     """Read a template.
 
     Raises:
-        ConsentError: it is missing or damaged.
+        ConsentError: it is missing, damaged, not encrypted or another project's.
         MinorError: the person appears under age.
     """
     what = "The face template"
-    return FaceTemplate.from_json(loads(read_bounded(path, what), what))
+    raw = read_bounded(path, what)
+    try:
+        data = key.unseal(raw, _SEALED)
+    except IntegrityError as error:
+        raise ConsentError(
+            f"{what} {path} cannot be used: {error}. Restore it, or enrol the person's face again and ask for a new "
+            "record."
+        ) from error
+    return FaceTemplate.from_json(loads(data, what))
 
 
 _NO_AGE = "No apparent age is known for the faces to enrol. Give material that shows the face clearly."

@@ -29,6 +29,7 @@ from countenance.media.read import read_frames
 from countenance.media.write import VideoWriter
 from countenance.perception.identity import EMBEDDING_SIZE
 from countenance.types import Frame
+from countenance.vault import ProjectKey
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -101,7 +102,7 @@ def convert(
     with ExitStack() as kept:
         if store is None:
             work = kept.enter_context(work_folder(out_unmarked.parent, _WORK_PREFIX))
-            store = SegmentStore(work, b"not kept", {})
+            store = SegmentStore(work, ProjectKey.new(), {})  # not kept
         job = _Job(footage, out_unmarked, perception, knobs, info, store, patches, adult_id_checked)
         if not store.complete:
             job.convert(swapper, performer_template, label, watermark, progress)

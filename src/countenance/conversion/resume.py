@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import os
-import secrets
 import shutil
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from countenance.atomic import output_error
 from countenance.digest import file_sha256
 from countenance.errors import MediaError, OutputError
 
@@ -18,9 +14,8 @@ if TYPE_CHECKING:
 
     from countenance.conversion.segments import SegmentStore
 
-__all__ = ["FootageFacts", "require_space", "told", "user_key"]
+__all__ = ["FootageFacts", "require_space", "told"]
 
-_KEY_BYTES = 32
 _SPARE_BYTES = 2**20
 _IN_WORDS = {
     "footage": "was made from other footage",
@@ -32,33 +27,6 @@ _IN_WORDS = {
     "state": "cannot be read",
     "patches": "has lost its patches",
 }
-
-
-def user_key(folder: Path) -> bytes:
-    """The secret by which unfinished renders are known as this user's own; made when it is not there.
-
-    Args:
-        folder: the user's data folder.
-
-    Raises:
-        OutputError: it cannot be read or written.
-    """
-    path = folder / "unfinished-renders.key"
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with suppress(FileExistsError):
-            handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-            with os.fdopen(handle, "wb") as stream:
-                stream.write(secrets.token_bytes(_KEY_BYTES))
-                stream.flush()
-                os.fsync(stream.fileno())
-        key = path.read_bytes()
-    except OSError as error:
-        raise output_error(path, error) from error
-    if len(key) != _KEY_BYTES:  # the power went while it was made
-        path.unlink(missing_ok=True)
-        raise OutputError(f"{path} is damaged and was removed. Run the same command again.")
-    return key
 
 
 def told(store: SegmentStore, output: Path) -> str | None:

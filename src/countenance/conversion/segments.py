@@ -1,9 +1,9 @@
 """Where a long conversion lays down what is finished, so that the same work goes on there after any interruption.
 
 A folder holds the finished segments and ``state.json``: which segments, what they were made from, and what the trackers
-and smoothers remember before the next frame. Each file is complete or absent and synced, the state comes after the
-segment that it names. A code over the state (HMAC), by a key that never leaves the user's own folder, and a hash of
-each segment keep anybody who can write into the folder from having other pictures signed.
+and smoothers remember before the next frame, encrypted: it holds measurements of faces. Each file is complete or absent
+and synced, the state comes after the segment that it names. A code over the state (HMAC), by the project's key, and a
+hash of each segment keep anybody who can write into the folder from having other pictures signed.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from countenance.atomic import write_bytes
-from countenance.errors import OutputError
+from countenance.errors import IntegrityError, OutputError
 from countenance.media.segments import Segment, examine
 from countenance.media.write import VideoWriter
 
@@ -28,11 +28,13 @@ if TYPE_CHECKING:
     from countenance.media.codecs import Encoding
     from countenance.media.probe import VideoInfo
     from countenance.types import Frame
+    from countenance.vault import ProjectKey
 
 __all__ = ["SegmentStore", "SegmentWriter"]
 
 _STATE = "state.json"
 _SCHEMA = 2
+_SEALED = "unfinished render"
 _STATE_LIMIT = 256 * 2**20  # bytes; it is read whole
 
 
@@ -41,7 +43,7 @@ class SegmentStore:
 
     Args:
         folder: private to its owner, empty or with what an interrupted conversion left.
-        key: secret bytes, the same ones for each run.
+        key: the project's, the same for each run.
         made_from: everything that decides what the pictures look like; words to words.
         watermark: the id for new pictures, used where none are finished yet.
 
@@ -55,7 +57,7 @@ class SegmentStore:
             then deleted and the store is empty.
     """
 
-    def __init__(self, folder: Path, key: bytes, made_from: Mapping[str, str], watermark: bytes = b"") -> None:
+    def __init__(self, folder: Path, key: ProjectKey, made_from: Mapping[str, str], watermark: bytes = b"") -> None:
         self.folder, self._key, self._made_from = folder, key, dict(made_from)
         self.segments: list[Segment] = []
         self.memory: dict[str, Any] = {}
@@ -85,7 +87,7 @@ class SegmentStore:
             "segments": [asdict(one) for one in segments],
             "complete": complete,
             "watermark": self.watermark.hex(),
-            "memory": dict(memory),
+            "memory": self._key.seal(json.dumps(dict(memory)).encode(), _SEALED).decode(),
         }
         text = json.dumps(body, separators=(",", ":"))
         write_bytes(self.folder / _STATE, f"{self._code(text)}\n{text}".encode())
@@ -118,7 +120,7 @@ class SegmentStore:
             return None
         try:
             body = self._believed(path)
-        except (OSError, ValueError, KeyError, TypeError):
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, IntegrityError):
             self.differs = ("state",)
             return None
         names = sorted({*body["made_from"], *self._made_from})
@@ -136,10 +138,10 @@ class SegmentStore:
             raise ValueError("another schema")
         if not all((self.folder / one["name"]).is_file() for one in body["segments"]):
             raise ValueError("a segment is gone")
-        return dict(body)
+        return {**body, "memory": json.loads(self._key.unseal(body["memory"].encode(), _SEALED))}
 
     def _code(self, text: str) -> str:
-        return hmac.new(self._key, text.encode(), hashlib.sha256).hexdigest()
+        return hmac.new(self._key.derive(b"", _SEALED), text.encode(), hashlib.sha256).hexdigest()
 
 
 class SegmentWriter:

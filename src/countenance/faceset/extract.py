@@ -114,7 +114,7 @@ def extract(
     keep_freed_memory()
     wanted = None if like is None else _embedding_of(like, networks)
     had_folder = path.parent.exists()
-    faceset = FaceSet.open(path, create=True, crop_size=crop or CROP_SIZES[0])
+    faceset = FaceSet.open(path, project.key(), create=True, crop_size=crop or CROP_SIZES[0])
     try:
         _check_existing(faceset, person, wanted, crop)
     except BaseException:

@@ -1,4 +1,8 @@
-"""How a face set lies in its SQLite file: tables, digests, and the bytes of arrays and pictures.
+"""How a face set lies in its SQLCipher file: encryption, tables, digests, and the bytes of arrays and pictures.
+
+The whole file is encrypted, page by page and its log too: pictures, measurements, names and times of footage, and the
+digests. SQLCipher (Zetetic's, which Signal uses) with AES-256 and an HMAC for each page; the key is the file's own,
+derived from the project's and the file's first 16 bytes, so that no page fits into another file.
 
 Nothing is ever unpickled. Arrays are little-endian bytes of a fixed length, crops are PNG (lossless, so that what
 training sees is what was looked at).
@@ -7,13 +11,14 @@ training sees is what was looked at).
 from __future__ import annotations
 
 import hashlib
-import sqlite3
+import secrets
 import struct
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
+from sqlcipher3 import dbapi2 as sqlite3
 
 from countenance.errors import FaceSetError, OutputError
 from countenance.faceset.records import THUMBNAIL_SIZE
@@ -25,6 +30,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from countenance.types import UInt8
+    from countenance.vault import ProjectKey
 
 __all__ = [
     "APPLICATION_ID",
@@ -34,12 +40,14 @@ __all__ = [
     "VERSION",
     "array_of",
     "bytes_of",
+    "connect",
     "digest",
     "expected_schema",
     "explained",
     "picture_of",
     "png_of",
     "readable",
+    "sqlite3",
     "thumbnail_of",
 ]
 
@@ -50,7 +58,14 @@ if hasattr(cv2, "IMWRITE_PNG_FILTER"):  # before it, OpenCV had one filter only
     _PNG_OF_CROPS += [cv2.IMWRITE_PNG_FILTER, cv2.IMWRITE_PNG_FILTER_AVG]
 
 APPLICATION_ID = 0x436F756E  # "Coun", in the file's header, so that `file` and we know it from other databases
-VERSION = 1
+VERSION = 2  # 1 was not encrypted
+
+PAGE_BYTES = 16384
+"""Larger pages than usual: a face takes seven of them, and each costs an HMAC."""
+
+_BUSY_SECONDS = 5.0
+_SALT_BYTES = 16
+_PLAIN = b"SQLite format 3\0"
 
 SOURCE_COLUMNS = ("id", "name", "sha256", "kind", "state", "next_frame", "frames_without_face")
 FACE_COLUMNS = (
@@ -75,12 +90,55 @@ SCHEMA = (
 )
 
 
+def connect(path: Path, key: ProjectKey, *, create: bool = False) -> sqlite3.Connection:
+    """Open the database in a file with the file's own key; nothing is read yet but the file's first bytes.
+
+    Raises:
+        FaceSetError: it is not encrypted, or too short to be a face set.
+        OutputError: it cannot be read.
+    """
+    salt = secrets.token_bytes(_SALT_BYTES) if create else _salt_of(path)
+    secret = key.derive(salt, "face set")
+    # No implicit transactions: ours say BEGIN and COMMIT themselves.
+    database = sqlite3.connect(str(path), timeout=_BUSY_SECONDS, isolation_level=None)
+    for statement in (
+        "cipher_log_level = NONE",  # it would write to stderr what we say in a sentence
+        f"key = \"x'{secret.hex()}{salt.hex()}'\"",
+        "cipher_compatibility = 4",
+        f"cipher_page_size = {PAGE_BYTES}",
+        "cipher_hmac_algorithm = HMAC_SHA256",  # twice as fast as SHA512 where the processor has it, and as good here
+        "temp_store = MEMORY",
+        "trusted_schema = OFF",
+        "cell_size_check = ON",
+        "secure_delete = ON",  # erased faces are overwritten, not only unlinked
+        "synchronous = NORMAL",
+    ):
+        database.execute(f"PRAGMA {statement}")
+    return database
+
+
+def _salt_of(path: Path) -> bytes:
+    try:
+        with path.open("rb") as stream:
+            salt = stream.read(_SALT_BYTES)
+    except OSError as error:
+        raise OutputError(f"Cannot read {path} ({error.strerror}). Check the file and its permissions.") from error
+    if salt == _PLAIN:
+        raise FaceSetError(
+            f"{path} is not encrypted: it was made by an older Countenance, or somebody put it there. Delete it and "
+            "extract the faces again."
+        )
+    if len(salt) < _SALT_BYTES:
+        raise FaceSetError(f"{path} is not a face set. Delete it and extract the faces again.")
+    return salt
+
+
 def expected_schema() -> set[tuple[str, str, str]]:
     """What ``sqlite_master`` of an honest file holds: nothing else, no trigger and no view, may be in it."""
-    with sqlite3.connect(":memory:") as database:
-        for statement in SCHEMA:
-            database.execute(statement)
-        rows = set(database.execute("SELECT type, name, coalesce(sql, '') FROM sqlite_master"))
+    database = sqlite3.connect(":memory:")
+    for statement in SCHEMA:
+        database.execute(statement)
+    rows = set(database.execute("SELECT type, name, coalesce(sql, '') FROM sqlite_master"))
     database.close()
     return rows
 
@@ -210,5 +268,8 @@ def _explain(path: Path, code: int, error: sqlite3.Error) -> FaceSetError | Outp
     if code == sqlite3.SQLITE_IOERR:
         return OutputError(f"Cannot read or write {path} ({error}). Check the disk and run the same command again.")
     if code == sqlite3.SQLITE_NOTADB:
-        return FaceSetError(f"{path} is not a face set. Delete it and extract the faces again.")
+        return FaceSetError(
+            f"{path} is not a face set of this project: it is damaged, or was encrypted with another project's key. "
+            "Restore it, or delete it and extract the faces again."
+        )
     return FaceSetError(f"The face set {path} is damaged ({error}). Delete it and extract the faces again.")

@@ -17,10 +17,10 @@ from countenance.memory import Scratch
 from countenance.types import BLENDSHAPES, LANDMARKS, AlignedFace
 
 if TYPE_CHECKING:
-    import sqlite3
     from collections.abc import Iterable, Sequence
     from pathlib import Path
 
+    from countenance.faceset.layout import sqlite3
     from countenance.memory import DiskRows
     from countenance.types import Float32, UInt8
 
@@ -117,6 +117,8 @@ def verify(path: Path, database: sqlite3.Connection, *, thorough: bool = False) 
     """See :meth:`countenance.faceset.store.FaceSet.verify`; ``thorough`` adds SQLite's check of the whole file."""
     again = "Delete it and extract the faces again."
     if thorough:
+        if database.execute("PRAGMA cipher_integrity_check").fetchone() is not None:
+            raise FaceSetError(f"The face set {path} is damaged: a page of it does not decrypt. {again}")
         verdict = database.execute("PRAGMA quick_check(1)").fetchone()[0]
         if verdict != "ok":
             raise FaceSetError(f"The face set {path} is damaged ({verdict}). {again}")

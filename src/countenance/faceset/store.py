@@ -1,14 +1,15 @@
 """The face set's file: SQLite in WAL mode, one file a person, readable at any moment whatever happened to the writer.
 
-Every row carries a digest of its content and the file one of all rows, so that an edited picture, a swapped, deleted or
-added row and a changed status are noticed (:meth:`FaceSet.verify`, which loading includes). The digests have no key:
-they catch damage and careless edits. Somebody who recomputes them is caught by the consent gate, which never believes
-stored embeddings but computes its own from the stored pixels (:func:`countenance.faceset.use.reembed`).
+It is encrypted as a whole (:mod:`countenance.faceset.layout`): without the project's key nothing in it can be read, and
+nothing changed without being noticed. Every row carries a digest of its content besides, and the file one of all rows,
+so that an edited picture, a swapped, deleted or added row and a changed status are noticed (:meth:`FaceSet.verify`,
+which loading includes). The digests have no key of their own: they catch what a holder of the key edits carelessly, and
+parts of an older state of the file put back. Somebody who recomputes them is caught by the consent gate, which never
+believes stored embeddings but computes its own from the stored pixels (:func:`countenance.faceset.use.reembed`).
 """
 
 from __future__ import annotations
 
-import sqlite3
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,7 @@ import numpy as np
 from countenance.atomic import output_error, replacing
 from countenance.errors import FaceSetError
 from countenance.faceset import layout, reading
+from countenance.faceset.layout import sqlite3
 from countenance.faceset.records import Counts, FaceRecord, NewFace, NewRejection, Reason, SourceRecord, Vectors
 from countenance.geometry import CROP_SIZE
 
@@ -29,12 +31,11 @@ if TYPE_CHECKING:
     from countenance.faceset.records import FaceArrays, Moment
     from countenance.memory import Scratch
     from countenance.types import Float32, UInt8
+    from countenance.vault import ProjectKey
 
     Usable = Literal["kept", "pending"]
 
 __all__ = ["FaceSet"]
-
-_BUSY_SECONDS = 5.0
 
 
 class FaceSet:
@@ -51,24 +52,26 @@ class FaceSet:
     # -- opening and closing ------------------------------------------------------------------------------------------
 
     @classmethod
-    def open(cls, path: Path, create: bool = False, *, crop_size: int = CROP_SIZE) -> Self:
+    def open(cls, path: Path, key: ProjectKey, *, create: bool = False, crop_size: int = CROP_SIZE) -> Self:
         """Open a face set.
 
         Args:
             path: the file, usually ``project.faceset_path(person)``.
+            key: ``project.key()``.
             create: make an empty one (and its folder) when there is none.
             crop_size: side of the crops of one that is made, of :data:`countenance.faceset.crops.CROP_SIZES`.
 
         Raises:
-            FaceSetError: no such file (and not ``create``), not a face set, of another version, or damaged.
+            FaceSetError: no such file (and not ``create``), not a face set, not encrypted, of another project or
+                version, or damaged.
             OutputError: no permission, or the disk is full.
         """
         if not path.exists():
             if not create:
                 raise FaceSetError(f"There is no face set at {path}. Run `countenance extract` for this person first.")
-            _create(path, crop_size)
+            _create(path, key, crop_size)
         with layout.explained(path):
-            database = _connect(path)
+            database = layout.connect(path, key)
             try:
                 reading.check_kind(path, database)
             except BaseException:
@@ -369,24 +372,14 @@ def _measures(
     return {name: float(value) for name, value in zip(names, values, strict=True)}
 
 
-def _connect(path: Path) -> sqlite3.Connection:
-    # No implicit transactions: ours say BEGIN and COMMIT themselves.
-    database = sqlite3.connect(path, timeout=_BUSY_SECONDS, isolation_level=None)
-    database.execute("PRAGMA trusted_schema = OFF")  # the file may come from anywhere
-    database.execute("PRAGMA cell_size_check = ON")
-    database.execute("PRAGMA secure_delete = ON")  # erased faces are overwritten, not only unlinked
-    database.execute("PRAGMA synchronous = NORMAL")
-    return database
-
-
-def _create(path: Path, crop_size: int) -> None:
+def _create(path: Path, key: ProjectKey, crop_size: int) -> None:
     """An empty face set under its name, complete at once: a kill leaves none rather than half of one."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise output_error(path, error) from error
     with replacing(path) as temporary, layout.explained(path):
-        database = _connect(temporary)
+        database = layout.connect(temporary, key, create=True)
         try:
             database.execute("PRAGMA auto_vacuum = INCREMENTAL")
             database.execute(f"PRAGMA application_id = {layout.APPLICATION_ID}")

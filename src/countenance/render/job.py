@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from countenance import __version__
-from countenance.conversion.resume import FootageFacts, user_key
+from countenance.conversion.resume import FootageFacts
 from countenance.digest import file_sha256
 from countenance.errors import CheckpointError, ConsentError
 
@@ -123,7 +123,6 @@ class Job:
         import av
 
         from countenance.conversion.segments import SegmentStore
-        from countenance.project import user_data_dir
 
         footage = FootageFacts.of(self.footage)
         made_from = {
@@ -136,7 +135,7 @@ class Job:
             "record": permit.record_sha256,
             "program": json.dumps([__version__, av.__version__]),
         }
-        store = SegmentStore(folder, user_key(user_data_dir()), made_from, secrets.token_bytes(5))
+        store = SegmentStore(folder, self.project.key(), made_from, secrets.token_bytes(5))
         return store, footage
 
     def _apart(self) -> str:
@@ -249,13 +248,14 @@ class Job:
 
     def row(self, permit: Permit, facts: CheckpointFacts, footage_sha256: str) -> dict[str, Any]:
         """What the ledger keeps of every output of this job."""
+        known = {} if self.project.protects(permit.performer) else {"footage_sha256": footage_sha256}
         return {
             "lender": permit.lender,
             "performer": permit.performer,
             "purpose": permit.purpose,
             "record_id": permit.record_id,
             "record_sha256": permit.record_sha256,
-            "footage_sha256": footage_sha256,
+            **known,
             "preset": self.preset,
             "iteration": facts.iteration,
         }
@@ -301,7 +301,7 @@ def performer_template(project: Project, performer: str) -> Float32:
     from countenance.faceset.use import require_enough
     from countenance.training.scores import template_of
 
-    with FaceSet.open(project.faceset_path(project.require_person(performer))) as faceset:
+    with FaceSet.open(project.faceset_path(project.require_person(performer)), project.key()) as faceset:
         faceset.verify()
         require_enough(faceset)
         return template_of(faceset.vectors("kept").embeddings)

@@ -144,7 +144,7 @@ def load_faces(
     from countenance.faceset.use import require_crops, require_enough
 
     project.require_person(name)
-    with FaceSet.open(project.faceset_path(name)) as faceset:
+    with FaceSet.open(project.faceset_path(name), project.key()) as faceset:
         faceset.verify()
         require_crops(faceset, crop_size)
         require_enough(faceset)
@@ -354,7 +354,7 @@ def _log(project: Project, facts: CheckpointFacts, permit: Permit) -> None:
         "record_id": permit.record_id,
         "record_sha256": permit.record_sha256,
         "iteration": facts.iteration,
-        "faces_sha256": list(facts.faces_sha256),
+        "faces_sha256": list(facts.faces_sha256)[: 1 if project.protects(facts.performer) else 2],
     }
     Ledger(project.ledger_path).append("training", row)
 

@@ -107,19 +107,24 @@ def test_a_lax_threshold_in_the_record_does_not_help(world: World) -> None:
 
 
 def test_an_exchanged_template(agreed: World) -> None:
-    save_template(agreed.project.template_path("vera"), enrol(faces_of(direction(2), 50), [30.0]))
+    save_template(agreed.project.template_path("vera"), enrol(faces_of(direction(2), 50), [30.0]), agreed.project.key())
     refused(agreed, "not the one that the consent record is about", embeddings=faces_of(direction(2), 50))
 
 
+def rewrite(world: World, **members: object) -> None:
+    """Edit a template as somebody who has the project's key."""
+    path, key = world.project.template_path("vera"), world.project.key()
+    table = json.loads(key.unseal(path.read_bytes(), "face template"))
+    path.write_bytes(key.seal(json.dumps({**table, **members}).encode(), "face template"))
+
+
 def test_an_edited_template(agreed: World) -> None:
-    path = agreed.project.template_path("vera")
-    path.write_text(json.dumps({**json.loads(path.read_bytes()), "count": 201}))
+    rewrite(agreed, count=201)
     refused(agreed, "not the one that the consent record is about")
 
 
 def test_a_template_aged_down(agreed: World) -> None:
-    path = agreed.project.template_path("vera")
-    path.write_text(json.dumps({**json.loads(path.read_bytes()), "apparent_age": 16.0}))
+    rewrite(agreed, apparent_age=16.0)
     with pytest.raises(MinorError):
         agreed.gate()
     assert agreed.last().kind == "refusal"
@@ -136,7 +141,7 @@ def test_faces_measured_by_another_network(agreed: World) -> None:
 
 def test_a_template_of_another_network(world: World) -> None:
     template = enrol(world.faces(), [30.0], embedder_id="other-net-1")
-    save_template(world.project.template_path("vera"), template)
+    save_template(world.project.template_path("vera"), template, world.project.key())
     world.place(world.record())
     refused(world, "another network")
 

@@ -1,15 +1,14 @@
-"""Face sets that somebody edited: each is refused with a sentence, and no foreign exception leaks."""
+"""Face sets that a holder of the project's key edited: each is refused with a sentence; no foreign exception leaks."""
 
 from __future__ import annotations
 
-import sqlite3
 import struct
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
-from faceset_world import World, film, talk
+from faceset_world import KEY, World, connect, film, open_set, talk
 
 from countenance.errors import FaceSetError
 from countenance.faceset import layout, reading
@@ -17,29 +16,32 @@ from countenance.faceset.extract import extract
 from countenance.faceset.store import FaceSet
 from countenance.faceset.use import reembed
 from countenance.project import Project
+from countenance.vault import KEY_NAME
 
 
 @pytest.fixture(scope="module")
-def honest(tmp_path_factory: pytest.TempPathFactory) -> bytes:
-    """A face set of 30 kept faces and 10 near-duplicates."""
+def honest(tmp_path_factory: pytest.TempPathFactory) -> tuple[bytes, bytes]:
+    """A face set of 30 kept faces and 10 near-duplicates, and what its project says of the key."""
     folder = tmp_path_factory.mktemp("honest")
     world = World(talk(30) + [talk(30)[7]] * 10)
     clip = film(folder / "clip.mkv", world.script)
     project = Project.create(folder / "film")
-    return extract(project, "vera", [clip], perception=world.perception()).path.read_bytes()  # type: ignore[arg-type]
+    path = extract(project, "vera", [clip], perception=world.perception()).path  # type: ignore[arg-type]
+    return path.read_bytes(), (project.root / KEY_NAME).read_bytes()
 
 
 @pytest.fixture
-def faces(project: Project, honest: bytes) -> Path:
+def faces(project: Project, honest: tuple[bytes, bytes]) -> Path:
     """A fresh copy of it."""
     path = project.faceset_path("vera")
     path.parent.mkdir()
-    path.write_bytes(honest)
+    path.write_bytes(honest[0])
+    (project.root / KEY_NAME).write_bytes(honest[1])
     return path
 
 
 def edit(path: Path, *statements: str) -> None:
-    database = sqlite3.connect(path)
+    database = connect(path)
     for statement in statements:
         database.execute(statement)
     database.commit()
@@ -48,7 +50,7 @@ def edit(path: Path, *statements: str) -> None:
 
 def forge(path: Path) -> None:
     """Recompute every digest, as somebody who has read our source would."""
-    database = sqlite3.connect(path)
+    database = connect(path)
     for (face,) in database.execute("SELECT id FROM faces").fetchall():
         database.execute("UPDATE faces SET digest = ? WHERE id = ?", (reading.row_digest(database, face), face))
     database.execute("UPDATE meta SET value = ? WHERE key = 'digest'", (reading.set_digest(database),))
@@ -88,7 +90,7 @@ EDITS = {
     "digest removed": ["DELETE FROM meta WHERE key = 'digest'"],
     "digest of another kind": ["UPDATE meta SET value = 'text' WHERE key = 'digest'"],
     "row digest emptied": ["UPDATE faces SET digest = x'' WHERE id = 1"],
-    "newer version": ["PRAGMA user_version = 2"],
+    "newer version": ["PRAGMA user_version = 3"],
     "other application": ["PRAGMA application_id = 7"],
     "trigger": ["CREATE TRIGGER t AFTER UPDATE ON faces BEGIN DELETE FROM faces; END"],
     "view for a table": ["ALTER TABLE screens RENAME TO s", "CREATE VIEW screens AS SELECT * FROM s"],
@@ -99,11 +101,11 @@ EDITS = {
 
 @pytest.mark.parametrize("statements", EDITS.values(), ids=EDITS.keys())
 def test_an_edit_is_noticed(faces: Path, statements: list[str]) -> None:
-    with FaceSet.open(faces) as faceset:
+    with open_set(faces) as faceset:
         faceset.verify()
     edit(faces, *statements)
     for look in (FaceSet.verify, FaceSet.load):
-        with pytest.raises(FaceSetError, match=r"(Delete|Extract) .*(again|it)"), FaceSet.open(faces) as faceset:
+        with pytest.raises(FaceSetError, match=r"(Delete|Extract) .*(again|it)"), open_set(faces) as faceset:
             look(faceset)
 
 
@@ -113,7 +115,7 @@ def test_an_edited_set_is_neither_extended_nor_deleted(
 ) -> None:
     edit(faces, *statements)
     world = World(talk(5))
-    with pytest.raises(FaceSetError, match=r"changed by something other|digest differs|has version 2"):
+    with pytest.raises(FaceSetError, match=r"changed by something other|digest differs|has version 3"):
         extract(project, "vera", [film(tmp_path / "b.mkv", world.script)], perception=world.perception())  # type: ignore[arg-type]
     assert faces.exists()
 
@@ -136,22 +138,22 @@ FILES: dict[str, Callable[[bytes], bytes]] = {
 def test_a_damaged_file_is_refused(faces: Path, damage: Callable[[bytes], bytes]) -> None:
     faces.write_bytes(damage(faces.read_bytes()))
     for look in (FaceSet.verify, FaceSet.load):
-        with pytest.raises(FaceSetError, match=r"Delete it|Extract"), FaceSet.open(faces) as faceset:
+        with pytest.raises(FaceSetError, match=r"[Dd]elete it|Extract"), open_set(faces) as faceset:
             look(faceset)
     if faces.stat().st_size == 0:
         with pytest.raises(FaceSetError):
-            FaceSet.open(faces, create=True)
+            open_set(faces, create=True)
 
 
 def test_any_flipped_byte_is_noticed_or_harmless(faces: Path) -> None:
     raw = faces.read_bytes()
-    with FaceSet.open(faces) as faceset:
+    with open_set(faces) as faceset:
         truth = faceset.load()
     noticed = 0
     for place in np.random.default_rng(3).integers(0, len(raw), 40).tolist():
         faces.write_bytes(raw[:place] + bytes([raw[place] ^ 0x55]) + raw[place + 1 :])
         try:
-            with FaceSet.open(faces) as faceset:
+            with open_set(faces) as faceset:
                 arrays = faceset.load()
         except FaceSetError:
             noticed += 1
@@ -163,11 +165,13 @@ def test_any_flipped_byte_is_noticed_or_harmless(faces: Path) -> None:
 
 def test_a_folder_and_another_database_are_no_face_sets(tmp_path: Path) -> None:
     (tmp_path / "folder").mkdir()
-    edit(tmp_path / "other.sqlite", "CREATE TABLE t (x)")
+    other = layout.connect(tmp_path / "other.sqlite", KEY, create=True)
+    other.execute("CREATE TABLE t (x)")
+    other.close()
     with pytest.raises(FaceSetError, match="not a face set"):
-        FaceSet.open(tmp_path / "other.sqlite")
+        open_set(tmp_path / "other.sqlite")
     with pytest.raises(Exception, match=r"permission|not a face set") as caught:
-        FaceSet.open(tmp_path / "folder")
+        open_set(tmp_path / "folder")
     assert type(caught.value).__module__ == "countenance.errors"
 
 
@@ -198,28 +202,28 @@ HOSTILE = {
 def test_forged_digests_do_not_make_nonsense_a_face(faces: Path, statement: str) -> None:
     edit(faces, statement)
     if "no text" in statement or "ff00fe" in statement:  # Python cannot even read it to forge the digests
-        with pytest.raises(FaceSetError), FaceSet.open(faces) as faceset:
+        with pytest.raises(FaceSetError), open_set(faces) as faceset:
             faceset.load()
         return
     forge(faces)
-    with pytest.raises(FaceSetError), FaceSet.open(faces) as faceset:
+    with pytest.raises(FaceSetError), open_set(faces) as faceset:
         faceset.load()
 
 
 def test_forged_embeddings_do_not_survive_a_look_at_the_pixels(faces: Path) -> None:
     """The gate's case: vera's vectors over somebody else's pixels, with digests that hold."""
     green = World(talk(30, who=1)).perception()
-    with FaceSet.open(faces) as faceset:
+    with open_set(faces) as faceset:
         before = faceset.load()
         honest = reembed(faceset, green.embedder)  # type: ignore[arg-type]
     assert np.array_equal(honest, before.embeddings)
-    database = sqlite3.connect(faces)
+    database = connect(faces)
     swapped = layout.png_of(np.ascontiguousarray(before.rgb[0][:, :, [1, 0, 2]]))  # red becomes green: another person
     database.execute("UPDATE faces SET crop = ? WHERE status = 'kept'", (swapped,))
     database.commit()
     database.close()
     forge(faces)
-    with FaceSet.open(faces) as faceset:
+    with open_set(faces) as faceset:
         faceset.verify()  # the digests hold: they are no proof, and do not claim to be
         stored = faceset.load()
         seen = reembed(stored, green.embedder)  # type: ignore[arg-type]
