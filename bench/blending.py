@@ -131,8 +131,9 @@ def table(result: dict) -> str:
     for way in WAYS:
         cells = [cell(f"{kind}_{way}_{what}", n) for kind in KINDS for what, n in (("seam", 2), ("psnr_inside_db", 1))]
         lines.append(f"| {way} | " + " | ".join([*cells, f"{figures[f'{way}_milliseconds']['median']:.1f}"]) + " |")
-    made = f"{figures['true_pyramid_seam']['count']} frames of test_A; median ± standard deviation; commit {result['commit']}"
-    return "\n".join([*lines, "", f"*{made}.*"])
+    count = figures["true_pyramid_seam"]["count"]
+    made = f"*{count} frames of test_A; median ± standard deviation; commit {result['commit']}.*"
+    return "\n".join([*lines, "", made])
 
 
 def main() -> None:
