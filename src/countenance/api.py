@@ -122,11 +122,13 @@ def faces(project: AnyProject, person: str, *, sheet: AnyPath | None = None) -> 
     Args:
         project: the project.
         person: name of the person.
-        sheet: where the contact sheet goes (.png or .jpg); ``people/NAME/contact_sheet.png`` when None.
+        sheet: where the contact sheet goes, a signed PNG; ``people/NAME/contact_sheet.png`` when None.
 
     Raises:
+        InputError: the sheet's name does not end in .png.
         ProjectError: there is no such person.
         FaceSetError: the face set is damaged or was tampered with.
+        MarkError: the sheet cannot be signed.
         OutputError: the sheet cannot be written.
     """
     from countenance.faceset.coverage import measure, shortcomings
@@ -136,13 +138,23 @@ def faces(project: AnyProject, person: str, *, sheet: AnyPath | None = None) -> 
     opened = opened_project(project)
     path = opened.faceset_path(opened.require_person(person))
     target = path.with_name("contact_sheet.png") if sheet is None else Path(sheet)
+    if target.suffix.lower() != ".png":
+        raise InputError(f"{target.name}: the contact sheet is a PNG. Give it a name that ends in .png.")
     with FaceSet.open(path) as faceset:
         faceset.verify()
         counts, sources = faceset.counts(), tuple(faceset.sources())
-        contact_sheet(faceset, target)
+        contact_sheet(faceset, target, _sealed)
         notes = shortcomings(measure(faceset, person))
         side = faceset.crop_size
     return FacesReport(person, path, counts.kept, counts.pending, counts.rejected, sources, target, notes, side)
+
+
+def _sealed(png: bytes) -> bytes:
+    from countenance.project import user_data_dir
+    from countenance.provenance.identity import SigningIdentity
+    from countenance.provenance.sign import sign_sheet
+
+    return sign_sheet(png, SigningIdentity.load_or_create(user_data_dir()))
 
 
 def train(
@@ -315,6 +327,8 @@ def verify(
     *,
     record: AnyPath | None = None,
     status_list: AnyPath | None = None,
+    trust: Sequence[AnyPath] = (),
+    trust_time: Sequence[AnyPath] = (),
     search_watermark: bool = True,
 ) -> Verification:
     """Say what a file proves: integrity, trust, marks and consent, each apart.
@@ -324,6 +338,8 @@ def verify(
         record: the consent record's file, where it is at hand; the ledger of the project that it lies in, if any, is
             asked whether it was revoked.
         status_list: the file of a status list, which says so too.
+        trust: PEM files of authorities to trust besides this installation's own, for this answer only.
+        trust_time: PEM files of authorities of timestamp services, likewise.
         search_watermark: decode the picture and look for the watermark.
 
     Raises:
@@ -331,19 +347,33 @@ def verify(
         ConsentError: the record is not valid.
         MarkError: this installation's own authority is damaged.
     """
+    from countenance.project import user_data_dir
+    from countenance.provenance.identity import local_authority_pem
+    from countenance.provenance.installation import read_authorities, trusted_authorities
     from countenance.provenance.verify import verify_file
 
-    known = revoked = None
+    known = revoked = scope = None
     if record is not None:
         from countenance.consent.record import parse_record
         from countenance.consent.status import known_revocation
         from countenance.consent.strict_json import read_bounded
+        from countenance.provenance.scope import scope_sha256
 
         known = parse_record(read_bounded(Path(record), "The consent record"))
         revoked = known_revocation(known, Path(record), None if status_list is None else Path(status_list))
+        scope = scope_sha256(known)
     elif status_list is not None:
         raise InputError("A status list says something of a consent record only. Give that with --record.")
-    return verify_file(Path(path), record=known, revoked=revoked, search_watermark=search_watermark)
+    own = user_data_dir()
+    return verify_file(
+        Path(path),
+        record=known,
+        scope_sha256=scope,
+        revoked=revoked,
+        trusted_pem=local_authority_pem(own) + read_authorities(trust),
+        time_pem=trusted_authorities(own, time=True) + read_authorities(trust_time),
+        search_watermark=search_watermark,
+    )
 
 
 def evaluate(

@@ -91,7 +91,7 @@ def test_edited_statements(verify: Callable[..., Verification], signed: Path, li
     result = verify(data.replace(lie, lie[:-1] + b"X"))
     assert answers(result) == ("broken", "broken")
     assert result.claim is None
-    assert result.consent.state == "not_relied_on"
+    assert result.consent.then.state == "not_relied_on"
     assert result.trust.state == "not_relied_on"
 
 
@@ -252,7 +252,7 @@ class TestCertificates:
         only = [a for a in definition["assertions"] if a["label"] != "org.countenance.consent"]
         result = verify(self.forge(swap, claim, identity, assertions=only))
         assert (result.integrity.state, result.trust.state) == ("intact", "trusted")
-        assert (result.consent.state, result.verdict) == ("absent", "unproven")
+        assert (result.consent.then.state, result.verdict) == ("absent", "unproven")
 
     def test_strange_names_do_not_reach_the_terminal(self, verify, swap, claim, monkeypatch) -> None:
         monkeypatch.setattr(identities, "_name", self.evil_name)
