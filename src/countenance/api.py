@@ -23,6 +23,7 @@ from countenance.api_consent import (
     consent_sign,
     opened_project,
 )
+from countenance.api_verify import verify
 from countenance.errors import InputError
 from countenance.project import Project
 
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
     from countenance.faceset.records import SourceRecord
     from countenance.playback import PreviewReport
     from countenance.progress import Progress
-    from countenance.provenance.report import Verification
+    from countenance.provenance.sign import Signs
     from countenance.render import SwapReport
     from countenance.training.train import TrainReport
 
@@ -168,6 +169,7 @@ def train(
     early_stop: bool = True,
     device: str | None = None,
     seed: int = 0,
+    identity: Signs | None = None,
     progress: Progress | None = None,
     note: Callable[[str], None] | None = None,
 ) -> TrainReport:
@@ -178,7 +180,7 @@ def train(
 
     While it trains, the model's folder holds a marked ``preview.png``, ``curves.png`` and the ``coverage.png`` of both
     face sets (see :class:`countenance.live.LiveView`). ``note`` is called before training, with a sentence for each
-    thing that the face sets lack and one on where to look; none of it stops the training.
+    thing that the face sets lack and one on where to look; none of it stops the training. ``identity`` signs the preview; this installation when None.
     """
     from countenance.live import LiveView
     from countenance.training.presets import preset as preset_named
@@ -190,7 +192,7 @@ def train(
     chosen = preset or opened.config.preset
     preset_named(chosen)  # a misspelt one is said before the faces are looked at
     lacking, picture = _coverage(opened, lender, performer)
-    view = LiveView(opened, lender, performer, chosen, coverage=picture)
+    view = LiveView(opened, lender, performer, chosen, coverage=picture, identity=identity)
     for sentence in (*lacking, f"To watch it: preview.png, curves.png and coverage.png in {view.preview.parent}."):
         if note is not None:
             note(sentence)
@@ -247,6 +249,7 @@ def swap(
     review: bool = False,
     patches: AnyPath | None = None,
     patches_format: str = "png",
+    identity: Signs | None = None,
     progress: Progress | None = None,
     note: Callable[[str], None] | None = None,
 ) -> SwapReport:
@@ -264,6 +267,8 @@ def swap(
         patches: a new folder for the painted faces apart from the footage; only where the consent record allows to
             leave out the label.
         patches_format: ``png``, or ``exr`` with the package OpenEXR.
+        identity: who signs, for instance a :class:`~countenance.provenance.installation.CallbackIdentity` whose key
+            is in a hardware module; this installation when None.
     """
     from countenance.conversion.quality import settings_for
     from countenance.render import Extras, render
@@ -284,6 +289,7 @@ def swap(
         leave_out_label=leave_out_label,
         settings=settings_for(quality, **{**(knobs or {}), "codec": codec, "encoder": encoder}),
         extras=Extras(review, None if patches is None else Path(patches), patches_format),
+        identity=identity,
         progress=progress,
         note=note,
     )
@@ -298,6 +304,7 @@ def preview(
     preset: str | None = None,
     device: str | None = None,
     loop: bool = False,
+    identity: Signs | None = None,
     tell: Callable[[str], None] | None = None,
 ) -> PreviewReport:
     """Play a swap into a page of this machine, whose address ``tell`` is called with; it begins when that is opened.
@@ -318,61 +325,8 @@ def preview(
         preset=preset or opened.config.preset,
         device=device or opened.config.device,
         loop=loop,
+        identity=identity,
         tell=tell,
-    )
-
-
-def verify(
-    path: AnyPath,
-    *,
-    record: AnyPath | None = None,
-    status_list: AnyPath | None = None,
-    trust: Sequence[AnyPath] = (),
-    trust_time: Sequence[AnyPath] = (),
-    search_watermark: bool = True,
-) -> Verification:
-    """Say what a file proves: integrity, trust, marks and consent, each apart.
-
-    Args:
-        path: any file; one without marks is a normal answer, not an error.
-        record: the consent record's file, where it is at hand; the ledger of the project that it lies in, if any, is
-            asked whether it was revoked.
-        status_list: the file of a status list, which says so too.
-        trust: PEM files of authorities to trust besides this installation's own, for this answer only.
-        trust_time: PEM files of authorities of timestamp services, likewise.
-        search_watermark: decode the picture and look for the watermark.
-
-    Raises:
-        MediaError: there is no such file, or it cannot be opened.
-        ConsentError: the record is not valid.
-        MarkError: this installation's own authority is damaged.
-    """
-    from countenance.project import user_data_dir
-    from countenance.provenance.identity import local_authority_pem
-    from countenance.provenance.installation import read_authorities, trusted_authorities
-    from countenance.provenance.verify import verify_file
-
-    known = revoked = scope = None
-    if record is not None:
-        from countenance.consent.record import parse_record
-        from countenance.consent.status import known_revocation
-        from countenance.consent.strict_json import read_bounded
-        from countenance.provenance.scope import scope_sha256
-
-        known = parse_record(read_bounded(Path(record), "The consent record"))
-        revoked = known_revocation(known, Path(record), None if status_list is None else Path(status_list))
-        scope = scope_sha256(known)
-    elif status_list is not None:
-        raise InputError("A status list says something of a consent record only. Give that with --record.")
-    own = user_data_dir()
-    return verify_file(
-        Path(path),
-        record=known,
-        scope_sha256=scope,
-        revoked=revoked,
-        trusted_pem=local_authority_pem(own) + read_authorities(trust),
-        time_pem=trusted_authorities(own, time=True) + read_authorities(trust_time),
-        search_watermark=search_watermark,
     )
 
 

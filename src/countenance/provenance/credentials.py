@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from contextlib import ExitStack
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -57,7 +56,7 @@ FAILURES_OF_TRUST = frozenset({"signingCredential.untrusted"})
 """Failure codes that say nothing against the file: the signer is only not on our list."""
 
 VALIDITY = "countenance.validity"
-"""Where :func:`read_store` puts the certificate's validity; no key of the standard looks like it."""
+"""Where :func:`read_store` puts the certificate's validity, two ISO times; no key of the standard looks like it."""
 
 
 def media_type(path: Path) -> str | None:
@@ -160,15 +159,14 @@ def read_store_of(
     return store
 
 
-def _validity(told: Any, label: object) -> tuple[datetime, datetime] | None:
+def _validity(told: Any, label: object) -> list[str] | None:
     """From when to when the active manifest's certificate is valid, or None where that is not told."""
     try:
         [manifest] = [one for one in told["manifests"] if one["label"] == label]
         validity = manifest["signature"]["certificateInfo"]["validity"]
-        begins, ends = (datetime.fromisoformat(validity[key]).astimezone(UTC) for key in ("notBefore", "notAfter"))
-    except (KeyError, TypeError, ValueError, OverflowError):
+        return [str(validity[key]) for key in ("notBefore", "notAfter")]
+    except (KeyError, TypeError, ValueError):
         return None
-    return begins, ends
 
 
 def is_elsewhere(error: c2pa.C2paError | None) -> bool:

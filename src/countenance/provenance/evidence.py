@@ -120,7 +120,7 @@ def read_evidence(path: Path, trusted_pem: str, time_pem: str) -> Evidence:
         successes=successes,
         notes=notes,
         delta_failures=deltas,
-        validity=store.get(credentials.VALIDITY),
+        validity=_span(store.get(credentials.VALIDITY)),
         stamped_at=_time((active.get("signature_info") or {}).get("time")),
         parents_found=found,
         parents_broken=broken or bool(deltas - _HARMLESS_TO_BYTES),
@@ -177,6 +177,11 @@ def _walk(store: Mapping[str, Any], active: Mapping[str, Any]) -> tuple[bool, bo
                 seen.add(label)
                 pending.append(below)
     return found, broken
+
+
+def _span(texts: object) -> tuple[datetime, datetime] | None:
+    begins, ends = (_time(text) for text in texts) if isinstance(texts, list) and len(texts) == 2 else (None, None)
+    return None if begins is None or ends is None else (begins, ends)
 
 
 def _time(text: object) -> datetime | None:

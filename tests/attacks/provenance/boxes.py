@@ -61,9 +61,8 @@ def jumbf_boxes(store: bytes) -> Iterator[tuple[str, int, int]]:
 
 
 def jumbf_headers(store: bytes) -> list[int]:
-    """A place in the store's own name, and in the type of the boxes of assertions, claim and signature."""
-    types = [store.index(kind + b"\x00\x11\x00\x10") for kind in (b"c2pa", b"c2as", b"c2cl", b"c2cs")]
-    return [types[0] + 17, *(at + 4 for at in types[1:])]
+    """A place in the names of the store, and of its boxes of assertions, claim and signature."""
+    return [store.index(kind + b"\x00\x11\x00\x10") + 17 for kind in (b"c2pa", b"c2as", b"c2cl", b"c2cs")]
 
 
 def padding(store: bytes) -> range:

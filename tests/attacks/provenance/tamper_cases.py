@@ -316,7 +316,7 @@ CASES = [
     ),
     Case(
         "store headers",
-        "a bit flipped in the headers of the boxes that the credentials are packed in, or in the zeros that fill up "
+        "a bit flipped in the names of the boxes that the credentials are packed in, or in the zeros that fill up "
         "the signature's box",
         HOLDS,
         _store_headers,

@@ -14,7 +14,8 @@ from tamper_cases import CASES, Case  # noqa: E402 - after the path
 HEAD = """# What tampering shows
 
 What somebody may do to a signed file, and what `countenance verify` answers. Each row is a test
-(`tests/attacks/provenance/test_tamper_matrix.py`), done in every way that it names; this page is written from the same list.
+(`tests/attacks/provenance/test_tamper_matrix.py`), done in every way that it names; this page is written from the same
+list.
 
 `broken`: there are credentials, and they do not hold. `unproven`: nothing is proven, in either direction. `holds`: see
 [Verification](verification.md), also for what each of them does *not* mean.
@@ -35,12 +36,13 @@ These changes pass every check that C2PA knows, in every reader.
 TAIL = """
 ## What no credentials can tell
 
-- **A copy without them.** Filmed from a screen, encoded again or stripped, a file has none; the watermark may still trace
-  it. A watermark alone proves nothing: who studies it can put that of one render into another picture. Found beside
-  credentials that state another one, it is a contradiction (`watermark: differs`, `unproven`); found without any, the
-  answer is a trace to ask about, never a proof.
-- **A signer who lies.** What a trusted signer states is kept safe, not made true: the label in the picture, the screens,
-  the time without a timestamp are that signer's word.
+- **A copy without them.** Filmed from a screen, encoded again or stripped, a file has none; the watermark may still
+  trace it.
+- **A watermark that was transplanted.** Who studies it can put that of one render into another picture. Beside
+  credentials that state another one it is a contradiction (`watermark: differs`, `unproven`); without any it is a trace
+  to ask about (`watermark: found`, `unproven`), never a proof.
+- **A signer who lies.** What a trusted signer states is kept safe, not made true: the label in the picture, the
+  screens, the time without a timestamp are that signer's word.
 - **A stolen key.** Who has the key signs as its owner. There is no revocation list for self-made certificates; take the
   authority off the trusted ones.
 - **A scene that was staged.** No signature says that what is seen took place.

@@ -14,11 +14,6 @@ from tamper_world import World
 from countenance.provenance.verify import verify_file
 
 
-@pytest.fixture(scope="session")
-def world(tmp_path_factory: pytest.TempPathFactory) -> World:
-    return World(tmp_path_factory.mktemp("tamper"))
-
-
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_the_answer(case: Case, world: World, tmp_path: Path) -> None:
     count = 0
