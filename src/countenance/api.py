@@ -180,7 +180,8 @@ def train(
 
     While it trains, the model's folder holds a marked ``preview.png``, ``curves.png`` and the ``coverage.png`` of both
     face sets (see :class:`countenance.live.LiveView`). ``note`` is called before training, with a sentence for each
-    thing that the face sets lack and one on where to look; none of it stops the training. ``identity`` signs the preview; this installation when None.
+    thing that the face sets lack and one on where to look; none of it stops the training. ``identity`` signs the
+    preview; this installation when None.
     """
     from countenance.live import LiveView
     from countenance.training.presets import preset as preset_named

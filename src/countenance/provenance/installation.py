@@ -17,6 +17,7 @@ import os
 import urllib.parse
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -314,19 +315,24 @@ def _identity(chain: bytes, key_pem: bytes, top: bytes, passphrase: str | None, 
         ) from error
     if certificates[0].public_key() != key.public_key():
         raise InputError("The key is not that of the first certificate in the file. Give the two that belong together.")
-    for lower, upper in zip(certificates, [*certificates[1:], authority], strict=True):
-        if lower == upper:
-            continue
-        try:
-            lower.verify_directly_issued_by(upper)
-        except (InvalidSignature, ValueError, TypeError) as error:
-            raise InputError(
-                "The certificates are not in order: each must be issued by the next, the last by the authority. Put "
-                "them in that order, or give the authority's file."
-            ) from error
+    _require_chain([*certificates, *([] if certificates[-1] == authority else [authority])])
     form = serialization.PrivateFormat.PKCS8
     text = key.private_bytes(serialization.Encoding.PEM, form, serialization.NoEncryption()).decode("ascii")
     return SigningIdentity(_pem(certificates), _pem([authority]), text, _algorithm(key), url)
+
+
+def _require_chain(certificates: list[x509.Certificate]) -> None:
+    try:
+        for lower, upper in pairwise(certificates):
+            lower.verify_directly_issued_by(upper)
+        good = certificates[-1].extensions.get_extension_for_class(x509.BasicConstraints).value.ca
+    except (InvalidSignature, ValueError, TypeError, x509.ExtensionNotFound):
+        good = False
+    if not good:
+        raise InputError(
+            "The certificates are not in order: each must be issued by the next, the last is the authority's. Put them "
+            "in that order, or give the authority's file."
+        )
 
 
 def _algorithm(key: object) -> str:
