@@ -49,6 +49,7 @@ _STORE_MARKS = (
     b"c2pa.assertions\x00",
     b"c2pa.signature\x00",
 )
+_IN_ALL_MARKS = b"c2pa"
 _BLOCK = 1024 * 1024  # bytes read at a time
 _SIDECAR_LIMIT = 64 * 2**20  # bytes; it is read whole
 
@@ -197,7 +198,7 @@ def has_remains(path: Path) -> bool:
         tail = b""
         while block := stream.read(_BLOCK):  # piece by piece: the file may be larger than the memory
             data = tail + block
-            if any(mark in data for mark in _STORE_MARKS):
+            if _IN_ALL_MARKS in data and any(mark in data for mark in _STORE_MARKS):  # one search, not three
                 return True
             tail = data[1 - longest :]
     return False
