@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import sys
 from datetime import UTC, datetime, timedelta
@@ -69,6 +70,7 @@ def test_an_old_render_is_valid_when_made_revoked_since(
 ) -> None:
     from cli_world import PERFORMERS, cut
 
+    from countenance.provenance.scope import scope_of, scope_sha256
     from countenance.provenance.verify import verify_file
 
     monkeypatch.setenv("COUNTENANCE_HOME", str(tmp_path / "home"))
@@ -86,7 +88,13 @@ def test_an_old_render_is_valid_when_made_revoked_since(
         watermark_id=None,
         synthetic=True,
         screens=("sexual-content", "apparent-age"),
+        scope_sha256=scope_sha256(record),
     )
+    scope = scope_of(record)
+    assert scope["scope"]["title"] == record.title
+    assert not {record.lender, record.key_id} & set(json.dumps(scope).split('"'))  # it can be shown to others
+    assert scope_of(dataclasses.replace(record, data=record.data + b" "))["salt"] != scope["salt"]
+    assert scope_sha256(dataclasses.replace(record, label_required=not record.label_required)) != claim.scope_sha256
     render = tmp_path / "render.mp4"
     draft = cut(PERFORMERS / "test_A.mp4", tmp_path / "draft.mp4", 4)
     identity = SigningIdentity.load_or_create(tmp_path / "home" / "data")

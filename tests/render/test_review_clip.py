@@ -8,10 +8,12 @@ import numpy as np
 import pytest
 from render_case import COUNT, names, rendered, renders_logged, script
 
+from countenance.consent.record import parse_record
 from countenance.conversion.report import VeiledSpan
 from countenance.media.probe import probe
 from countenance.media.read import read_frames
 from countenance.project import Project
+from countenance.provenance.scope import scope_sha256
 from countenance.provenance.verify import verify_file
 from countenance.provenance.watermark import find_watermark
 from countenance.render.review import windows_of
@@ -53,7 +55,9 @@ def test_it_shows_the_veiled_spans_and_carries_every_mark(project: Project, foot
     assert found.verdict == "holds"
     assert found.layers["label"].state == "claimed"
     assert found.layers["parents"].state in ("intact", "withheld")  # its parent is the render, which is signed
+    record = parse_record(project.consent_path("vera").read_bytes())
     assert found.claim is not None
+    assert found.claim.scope_sha256 == scope_sha256(record)
     assert found.claim.watermark_id not in (None, bytes.fromhex(report.watermark))
     rows = renders_logged(project)
     assert [row.get("review") for row in rows] == [True, None]
