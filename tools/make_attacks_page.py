@@ -21,8 +21,8 @@ FOLDERS = ("tests/attacks/consent", "tests/attacks/faceset", "tests/attacks/trai
 HEAD = """# Attacks on consent, and what the program answers
 
 Each row is a test under `tests/attacks/`, run with every change. This page is written by `tools/make_attacks_page.py`,
-which runs them and notes the reason that the program gave. *Ways* is how many variants of the attack are tried. What lies
-outside of these, and what no program can stop: [threat model](../concepts/threat-model.md).
+which runs them and notes the reason that the program gave. *Ways* is how many variants of the attack are tried. What
+lies outside of these, and what no program can stop: [threat model](../concepts/threat-model.md).
 """
 
 

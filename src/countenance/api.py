@@ -25,6 +25,7 @@ from countenance.api_consent import (
     consent_witness,
     opened_project,
 )
+from countenance.api_verify import verify
 from countenance.errors import InputError, ProjectError
 from countenance.project import Project
 
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
     from countenance.faceset.records import SourceRecord
     from countenance.playback import PreviewReport
     from countenance.progress import Progress
-    from countenance.provenance.report import Verification
+    from countenance.provenance.sign import Signs
     from countenance.render import SwapReport
     from countenance.training.train import TrainReport
 
@@ -132,12 +133,14 @@ def faces(project: AnyProject, person: str, *, sheet: AnyPath | None = None) -> 
     Args:
         project: the project.
         person: name of the person.
-        sheet: where a contact sheet goes (.png or .jpg), which shows the faces to everybody who opens it; none when
+        sheet: where a contact sheet goes, a signed PNG, which shows the faces to everybody who opens it; none when
             None.
 
     Raises:
+        InputError: the sheet's name does not end in .png.
         ProjectError: there is no such person, or a sheet of a protected witness would lie in the project.
         FaceSetError: the face set is damaged or was tampered with.
+        MarkError: the sheet cannot be signed.
         OutputError: the sheet cannot be written.
     """
     from countenance.faceset.coverage import measure, shortcomings
@@ -147,6 +150,8 @@ def faces(project: AnyProject, person: str, *, sheet: AnyPath | None = None) -> 
     opened = opened_project(project)
     path = opened.faceset_path(opened.require_person(person))
     target = None if sheet is None else Path(sheet)
+    if target is not None and target.suffix.lower() != ".png":
+        raise InputError(f"{target.name}: the contact sheet is a PNG. Give it a name that ends in .png.")
     if target is not None and opened.protects(person) and target.resolve().is_relative_to(opened.root):
         raise ProjectError(
             f"{person} is a protected witness, and the project holds no picture of one that everybody can open. "
@@ -156,10 +161,18 @@ def faces(project: AnyProject, person: str, *, sheet: AnyPath | None = None) -> 
         faceset.verify()
         counts, sources = faceset.counts(), tuple(faceset.sources())
         if target is not None:
-            contact_sheet(faceset, target)
+            contact_sheet(faceset, target, _sealed)
         notes = shortcomings(measure(faceset, person))
         side = faceset.crop_size
     return FacesReport(person, path, counts.kept, counts.pending, counts.rejected, sources, target, notes, side)
+
+
+def _sealed(png: bytes) -> bytes:
+    from countenance.project import user_data_dir
+    from countenance.provenance.identity import SigningIdentity
+    from countenance.provenance.sign import sign_sheet
+
+    return sign_sheet(png, SigningIdentity.load_or_create(user_data_dir()))
 
 
 def train(
@@ -173,6 +186,7 @@ def train(
     early_stop: bool = True,
     device: str | None = None,
     seed: int = 0,
+    identity: Signs | None = None,
     progress: Progress | None = None,
     note: Callable[[str], None] | None = None,
 ) -> TrainReport:
@@ -183,7 +197,8 @@ def train(
 
     While it trains, the model's folder holds a marked ``preview.png``, ``curves.png`` and the ``coverage.png`` of both
     face sets (see :class:`countenance.live.LiveView`). ``note`` is called before training, with a sentence for each
-    thing that the face sets lack and one on where to look; none of it stops the training.
+    thing that the face sets lack and one on where to look; none of it stops the training. ``identity`` signs the
+    preview; this installation when None.
     """
     from countenance.live import LiveView, coverage_of
     from countenance.training.presets import preset as preset_named
@@ -195,7 +210,7 @@ def train(
     chosen = preset or opened.config.preset
     preset_named(chosen)  # a misspelt one is said before the faces are looked at
     lacking, picture = coverage_of(opened, lender, performer)
-    view = LiveView(opened, lender, performer, chosen, coverage=picture)
+    view = LiveView(opened, lender, performer, chosen, coverage=picture, identity=identity)
     for sentence in (*lacking, f"To watch it: preview.png, curves.png and coverage.png in {view.preview.parent}."):
         if note is not None:
             note(sentence)
@@ -232,6 +247,7 @@ def swap(
     review: bool = False,
     patches: AnyPath | None = None,
     patches_format: str = "png",
+    identity: Signs | None = None,
     progress: Progress | None = None,
     note: Callable[[str], None] | None = None,
 ) -> SwapReport:
@@ -250,6 +266,8 @@ def swap(
         patches: a new folder for the painted faces apart from the footage; only where the consent record allows to
             leave out the label.
         patches_format: ``png``, or ``exr`` with the package OpenEXR.
+        identity: who signs, for instance a :class:`~countenance.provenance.installation.CallbackIdentity` whose key
+            is in a hardware module; this installation when None.
     """
     from countenance.conversion.quality import settings_for
     from countenance.render import Extras, render
@@ -272,6 +290,7 @@ def swap(
         leave_out_label=leave_out_label,
         settings=settings_for(quality, **{**(knobs or {}), "codec": codec, "encoder": encoder}),
         extras=Extras(review, None if patches is None else Path(patches), patches_format),
+        identity=identity,
         progress=progress,
         note=note,
     )
@@ -286,6 +305,7 @@ def preview(
     preset: str | None = None,
     device: str | None = None,
     loop: bool = False,
+    identity: Signs | None = None,
     tell: Callable[[str], None] | None = None,
 ) -> PreviewReport:
     """Play a swap into a page of this machine, whose address ``tell`` is called with; it begins when that is opened.
@@ -306,44 +326,9 @@ def preview(
         preset=preset or opened.config.preset,
         device=device or opened.config.device,
         loop=loop,
+        identity=identity,
         tell=tell,
     )
-
-
-def verify(
-    path: AnyPath,
-    *,
-    record: AnyPath | None = None,
-    status_list: AnyPath | None = None,
-    search_watermark: bool = True,
-) -> Verification:
-    """Say what a file proves: integrity, trust, marks and consent, each apart.
-
-    Args:
-        path: any file; one without marks is a normal answer, not an error.
-        record: the consent record's file, where it is at hand; the ledger of the project that it lies in, if any, is
-            asked whether it was revoked.
-        status_list: the file of a status list, which says so too.
-        search_watermark: decode the picture and look for the watermark.
-
-    Raises:
-        MediaError: there is no such file, or it cannot be opened.
-        ConsentError: the record is not valid.
-        MarkError: this installation's own authority is damaged.
-    """
-    from countenance.provenance.verify import verify_file
-
-    known = revoked = None
-    if record is not None:
-        from countenance.consent.record import parse_record
-        from countenance.consent.status import known_revocation
-        from countenance.consent.strict_json import read_bounded
-
-        known = parse_record(read_bounded(Path(record), "The consent record"))
-        revoked = known_revocation(known, Path(record), None if status_list is None else Path(status_list))
-    elif status_list is not None:
-        raise InputError("A status list says something of a consent record only. Give that with --record.")
-    return verify_file(Path(path), record=known, revoked=revoked, search_watermark=search_watermark)
 
 
 def evaluate(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import sys
 from datetime import UTC, datetime, timedelta
@@ -73,6 +74,7 @@ def test_an_old_render_is_valid_when_made_revoked_since(
 ) -> None:
     from cli_world import PERFORMERS, cut
 
+    from countenance.provenance.scope import scope_of, scope_sha256
     from countenance.provenance.verify import verify_file
 
     monkeypatch.setenv("COUNTENANCE_HOME", str(tmp_path / "home"))
@@ -90,7 +92,13 @@ def test_an_old_render_is_valid_when_made_revoked_since(
         watermark_id=None,
         synthetic=True,
         screens=("sexual-content", "apparent-age"),
+        scope_sha256=scope_sha256(record),
     )
+    scope = scope_of(record)
+    assert scope["scope"]["title"] == record.title
+    assert not {record.lender, record.key_id} & set(json.dumps(scope).split('"'))  # it can be shown to others
+    assert scope_of(dataclasses.replace(record, data=record.data + b" "))["salt"] != scope["salt"]
+    assert scope_sha256(dataclasses.replace(record, label_required=not record.label_required)) != claim.scope_sha256
     render = tmp_path / "render.mp4"
     draft = cut(PERFORMERS / "test_A.mp4", tmp_path / "draft.mp4", 4)
     identity = SigningIdentity.load_or_create(tmp_path / "home" / "data")
@@ -98,18 +106,18 @@ def test_an_old_render_is_valid_when_made_revoked_since(
     path = world.project.consent_path("vera")
     words = ["verify", str(render), "--record", str(path), "--no-watermark", "--json"]
     assert run(words) == 0
-    assert json.loads(capsys.readouterr().out)["layers"]["consent"]["state"] == "matches"
+    assert json.loads(capsys.readouterr().out)["layers"]["consent_now"]["state"] == "in_force"
     world.later(minutes=30)
     revoke(world.project, record, clock=world.clock)
     assert run(words) == 0
-    consent = json.loads(capsys.readouterr().out)["layers"]["consent"]
-    assert consent["state"] == "matches_revoked_since"
-    assert "valid when made, revoked since" in consent["sentence"]
+    layers = json.loads(capsys.readouterr().out)["layers"]
+    assert (layers["consent_then"]["state"], layers["consent_now"]["state"]) == ("in_force", "revoked")
+    assert "ask whether this may still be shown" in layers["consent_now"]["sentence"]
     assert run(["verify", str(render), "--status-list", "x", "--no-watermark"]) == 2
 
     def told(revoked: Revoked) -> tuple[str, str]:
         result = verify_file(render, record=parse_record(path.read_bytes()), revoked=revoked, search_watermark=False)
-        return result.consent.state, result.verdict
+        return result.consent.then.state, result.verdict
 
-    assert told(Revoked(world.now, exact=False)) == ("matches_revoked", "holds")
-    assert told(Revoked(claim.made_at - timedelta(days=1), exact=True)) == ("matches_revoked_then", "unproven")
+    assert told(Revoked(world.now, exact=False)) == ("perhaps_revoked", "holds")
+    assert told(Revoked(claim.made_at - timedelta(days=1), exact=True)) == ("revoked", "unproven")

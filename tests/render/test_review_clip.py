@@ -8,10 +8,12 @@ import numpy as np
 import pytest
 from render_case import COUNT, names, rendered, renders_logged, script
 
+from countenance.consent.record import parse_record
 from countenance.conversion.report import VeiledSpan
 from countenance.media.probe import probe
 from countenance.media.read import read_frames
 from countenance.project import Project
+from countenance.provenance.scope import scope_sha256
 from countenance.provenance.verify import verify_file
 from countenance.provenance.watermark import find_watermark
 from countenance.render.review import windows_of
@@ -52,8 +54,10 @@ def test_it_shows_the_veiled_spans_and_carries_every_mark(project: Project, foot
     found = verify_file(clip)
     assert found.verdict == "holds"
     assert found.layers["label"].state == "claimed"
-    assert found.layers["footage"].state in ("intact", "withheld")  # its parent is the render, which is signed
+    assert found.layers["parents"].state in ("intact", "withheld")  # its parent is the render, which is signed
+    record = parse_record(project.consent_path("vera").read_bytes())
     assert found.claim is not None
+    assert found.claim.scope_sha256 == scope_sha256(record)
     assert found.claim.watermark_id not in (None, bytes.fromhex(report.watermark))
     rows = renders_logged(project)
     assert [row.get("review") for row in rows] == [True, None]
@@ -64,7 +68,7 @@ def test_it_shows_the_veiled_spans_and_carries_every_mark(project: Project, foot
 def test_the_render_s_own_credentials_come_along(project: Project, footage: Path) -> None:
     report = rendered(project, footage, review=True)
     assert report.review is not None
-    assert verify_file(report.review, search_watermark=False).layers["footage"].state == "intact"
+    assert verify_file(report.review, search_watermark=False).layers["parents"].state == "intact"
     assert names(project.renders_dir) == {"out.mp4", "out.review.mp4"}
 
 

@@ -22,10 +22,32 @@ __all__ = ["verify"]
     type=click.Path(path_type=Path),
     help="The status list that the record names, as a file.",
 )
+@click.option(
+    "--trust",
+    metavar="FILE",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    help="Trust this authority too (PEM); can be given several times.",
+)
+@click.option(
+    "--trust-time",
+    metavar="FILE",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    help="Trust this authority of timestamp services (PEM); can be given several times.",
+)
 @click.option("--no-watermark", is_flag=True, help="Do not decode the picture to search it for the watermark.")
 @json_option
-def verify(file: Path, record: Path | None, status_list: Path | None, no_watermark: bool, as_json: bool) -> int:
-    """Say what a file proves: is it what was signed, by whom, with which marks, under which consent.
+def verify(
+    file: Path,
+    record: Path | None,
+    status_list: Path | None,
+    trust: tuple[Path, ...],
+    trust_time: tuple[Path, ...],
+    no_watermark: bool,
+    as_json: bool,
+) -> int:
+    """Say what a file proves: is it what was signed, by whom, when, with which marks, under which consent.
 
     It also reads what this program signs beside renders: a ledger's export and a certificate of destruction.
 
@@ -35,6 +57,7 @@ def verify(file: Path, record: Path | None, status_list: Path | None, no_waterma
     Examples:
       countenance verify scene-swapped.mp4
       countenance verify scene-swapped.mp4 --record people/vera/consent.json --json
+      countenance verify theirs.mp4 --trust their-authority.crt
     """
     from countenance import api
     from countenance.provenance.papers import paper_kind, verify_paper
@@ -44,6 +67,13 @@ def verify(file: Path, record: Path | None, status_list: Path | None, no_waterma
         paper = verify_paper(file, kind)
         answer(paper.to_dict(), paper.to_text(), as_json=as_json)
         return paper.exit_code
-    result = api.verify(file, record=record, status_list=status_list, search_watermark=not no_watermark)
+    result = api.verify(
+        file,
+        record=record,
+        status_list=status_list,
+        trust=trust,
+        trust_time=trust_time,
+        search_watermark=not no_watermark,
+    )
     answer(result.to_dict(), result.to_text(), as_json=as_json)
     return result.exit_code

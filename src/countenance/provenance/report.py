@@ -11,7 +11,10 @@ if TYPE_CHECKING:
 
     from countenance.provenance.manifest import RenderClaim
 
-__all__ = ["EXIT_CODES", "VERDICTS", "Finding", "Marks", "Verdict", "Verification"]
+__all__ = ["EXIT_CODES", "VERDICTS", "Consent", "Finding", "Marks", "Verdict", "Verification"]
+
+SCHEMA = 2
+"""Version of :meth:`Verification.to_dict`."""
 
 Verdict = Literal["holds", "unproven", "broken"]
 
@@ -45,15 +48,26 @@ class Marks:
 
 
 @dataclass(frozen=True, slots=True)
+class Consent:
+    """The consent record: how it stood when the file was made, ``then``, and how it stands ``now``."""
+
+    then: Finding
+    now: Finding
+
+
+@dataclass(frozen=True, slots=True)
 class Verification:
     """What a file proves, each layer apart. ``codes`` are C2PA's own failure codes."""
 
     path: Path
     integrity: Finding
+    signature: Finding
     trust: Finding
-    footage: Finding
+    time: Finding
+    parents: Finding
     marks: Marks
-    consent: Finding
+    consent: Consent
+    screens: Finding
     claim: RenderClaim | None
     codes: tuple[str, ...]
 
@@ -61,18 +75,20 @@ class Verification:
     def verdict(self) -> Verdict:
         """The whole in one word.
 
-        ``holds`` needs everything: bytes intact, signer known, our consent statement in it, footage whose credentials
-        held, no other watermark than the stated one, and no consent record at hand that contradicts.
+        ``holds`` needs everything: bytes intact, signature valid, signer known, our consent statement in it, parents
+        whose credentials held, no time that contradicts another, no other watermark than the stated one, and no
+        consent record at hand that contradicts.
         """
-        if self.integrity.state == "broken":
+        if "broken" in (self.integrity.state, self.signature.state):
             return "broken"
         contradicted = (
-            self.footage.state in ("broken", "withheld_broken")
+            self.parents.state in ("broken", "withheld_broken")
+            or self.time.state in ("ahead", "contradicted", "stamp_broken")
             or self.marks.watermark.state == "differs"
-            or self.consent.state in ("other_record", "matches_not_in_force_then", "matches_revoked_then")
+            or self.consent.then.state in ("other_record", "other_scope", "not_in_force", "revoked")
         )
-        proven = self.integrity.state == "intact" and self.trust.state == "trusted" and self.claim is not None
-        return "holds" if proven and not contradicted else "unproven"
+        proven = (self.integrity.state, self.signature.state, self.trust.state) == ("intact", "valid", "trusted")
+        return "holds" if proven and self.claim is not None and not contradicted else "unproven"
 
     @property
     def exit_code(self) -> int:
@@ -84,22 +100,26 @@ class Verification:
         """Every layer by name, in the order in which they are told."""
         return {
             "integrity": self.integrity,
+            "signature": self.signature,
             "trust": self.trust,
-            "footage": self.footage,
+            "time": self.time,
+            "parents": self.parents,
             "label": self.marks.label,
             "watermark": self.marks.watermark,
-            "consent": self.consent,
+            "consent_then": self.consent.then,
+            "consent_now": self.consent.now,
+            "screens": self.screens,
         }
 
     def to_text(self) -> str:
         """The verification in plain words, a paragraph a layer."""
-        layers = [f"{name.capitalize()}: {finding.sentence}" for name, finding in self.layers.items()]
+        layers = [f"{name.replace('_', ' ').capitalize()}: {finding.sentence}" for name, finding in self.layers.items()]
         return "\n".join([VERDICTS[self.verdict], "", *layers])
 
     def to_dict(self) -> dict[str, Any]:
-        """The verification as JSON's types, schema 1."""
+        """The verification as JSON's types; see docs/reference/verification.schema.json."""
         return {
-            "schema": 1,
+            "schema": SCHEMA,
             "file": self.path.name,
             "verdict": self.verdict,
             "summary": VERDICTS[self.verdict],
@@ -120,6 +140,7 @@ def _claim(claim: RenderClaim | None) -> dict[str, Any] | None:
     return {
         "record_id": claim.record_id,
         "record_sha256": claim.record_sha256,
+        "scope_sha256": claim.scope_sha256,
         "purpose": claim.purpose,
         "made_at": claim.made_at.isoformat(),
         "synthetic_person": claim.synthetic,

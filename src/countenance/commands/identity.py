@@ -1,0 +1,25 @@
+"""``countenance identity``: who signs, and who is trusted."""
+
+from __future__ import annotations
+
+import click
+
+from countenance.commands.installation import COMMANDS
+from countenance.commands.terminal import InOrder
+
+__all__ = ["identity"]
+
+
+@click.group(cls=InOrder, short_help="Who signs here, and who is trusted.")
+def identity() -> None:
+    """How this installation signs, and which authorities it trusts.
+
+    \b
+    Examples:
+      countenance identity show
+      countenance identity trust newsroom-authority.crt
+    """
+
+
+for _command in COMMANDS:
+    identity.add_command(_command)
