@@ -32,16 +32,16 @@ if TYPE_CHECKING:
 
     from countenance.provenance.identity import SigningIdentity
 
-__all__ = ["ATTEST_LIMIT", "Attested", "attest", "own_authority_pem", "read_attested"]
+__all__ = ["DOCUMENT_LIMIT", "SignedDocument", "own_authority_pem", "read_document", "sign_document"]
 
-ATTEST_LIMIT = 4 * 1024 * 1024
+DOCUMENT_LIMIT = 4 * 1024 * 1024
 """Largest document in bytes."""
 
 _ALGORITHM = "ES256"
 
 
 class _OnlyES256(JWSRegistry):
-    max_payload_length = ATTEST_LIMIT
+    max_payload_length = DOCUMENT_LIMIT
     max_header_length = 16 * 1024  # two certificates
 
     def get_alg(self, name: str) -> Any:
@@ -51,7 +51,7 @@ class _OnlyES256(JWSRegistry):
 
 
 @dataclass(frozen=True, slots=True)
-class Attested:
+class SignedDocument:
     """A document whose signature holds.
 
     ``payload`` is what was signed; ``signer`` the certificate's name; ``trusted`` whether an authority that this
@@ -63,7 +63,7 @@ class Attested:
     trusted: bool
 
 
-def attest(payload: Mapping[str, Any], identity: SigningIdentity, typ: str) -> bytes:
+def sign_document(payload: Mapping[str, Any], identity: SigningIdentity, typ: str) -> bytes:
     """Sign a document as this installation.
 
     Args:
@@ -92,8 +92,8 @@ def attest(payload: Mapping[str, Any], identity: SigningIdentity, typ: str) -> b
     except (JoseError, ValueError) as error:
         raise MarkError(f"The document cannot be signed ({error}). Make a new signing identity.") from error
     data = canonical(value)
-    if len(data) > ATTEST_LIMIT:
-        raise MarkError(f"The document is larger than {ATTEST_LIMIT // 1024**2} MiB, which nobody would read back.")
+    if len(data) > DOCUMENT_LIMIT:
+        raise MarkError(f"The document is larger than {DOCUMENT_LIMIT // 1024**2} MiB, which nobody would read back.")
     return data
 
 
@@ -105,7 +105,7 @@ def own_authority_pem() -> str:
     return local_authority_pem(user_data_dir())
 
 
-def read_attested(data: bytes, typ: str, what: str, *, trusted_pem: str | None = None) -> Attested:
+def read_document(data: bytes, typ: str, what: str, *, trusted_pem: str | None = None) -> SignedDocument:
     """Read a signed document and verify its signature.
 
     Args:
@@ -120,21 +120,21 @@ def read_attested(data: bytes, typ: str, what: str, *, trusted_pem: str | None =
     """
     anchors = own_authority_pem() if trusted_pem is None else trusted_pem
     try:
-        value = loads(data, what, limit=ATTEST_LIMIT)
+        value = loads(data, what, limit=DOCUMENT_LIMIT)
         chain = _chain(_header(value, typ))
         key = chain[0].public_key()
         if not isinstance(key, ec.EllipticCurvePublicKey) or not isinstance(key.curve, ec.SECP256R1):
             raise ValueError("its key is of another kind")  # noqa: TRY301, TRY004 - one place makes the sentence
         public = ECKey.import_key(key.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo))
         verified = jws.deserialize_json(cast("GeneralJSONSerialization", value), public, registry=_OnlyES256())
-        payload = loads(verified.payload, what, limit=ATTEST_LIMIT)
+        payload = loads(verified.payload, what, limit=DOCUMENT_LIMIT)
         trusted = _trusted(chain, anchors, payload)
     except BadSignatureError as error:
         raise IntegrityError(f"{what} was changed after it was signed. Ask for the original file.") from error
     except (ConsentError, JoseError, UnsupportedAlgorithm, ValueError, KeyError, TypeError) as error:
         reason = str(error).rstrip(".") or type(error).__name__
         raise IntegrityError(f"{what} is not valid: {reason}. Ask for the original file.") from error
-    return Attested(payload, _name(chain[0]), trusted)
+    return SignedDocument(payload, _name(chain[0]), trusted)
 
 
 def _header(value: dict[str, Any], typ: str) -> dict[str, Any]:
