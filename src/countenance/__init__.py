@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from countenance.api import (
+        attest,
         consent_accept,
         consent_check,
         consent_enrol,
@@ -36,6 +37,7 @@ __all__ = [
     "CountenanceError",
     "Project",
     "__version__",
+    "attest",
     "consent_accept",
     "consent_check",
     "consent_enrol",

@@ -23,6 +23,8 @@ from countenance.api_consent import (
     consent_sign,
     opened_project,
 )
+from countenance.api_evaluate import evaluate
+from countenance.api_provenance import attest
 from countenance.errors import InputError
 from countenance.project import Project
 
@@ -30,8 +32,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from countenance.api_consent import AnyPath, AnyProject
-    from countenance.evaluation.evaluate import Evaluation
-    from countenance.evaluation.judge import Judge
     from countenance.faceset.extract import ExtractReport
     from countenance.faceset.records import SourceRecord
     from countenance.playback import PreviewReport
@@ -44,6 +44,7 @@ __all__ = [
     "FacesReport",
     "RequestFiles",
     "SignedConsent",
+    "attest",
     "consent_accept",
     "consent_check",
     "consent_enrol",
@@ -316,6 +317,7 @@ def verify(
     record: AnyPath | None = None,
     status_list: AnyPath | None = None,
     search_watermark: bool = True,
+    original: AnyPath | None = None,
 ) -> Verification:
     """Say what a file proves: integrity, trust, marks and consent, each apart.
 
@@ -325,12 +327,15 @@ def verify(
             asked whether it was revoked.
         status_list: the file of a status list, which says so too.
         search_watermark: decode the picture and look for the watermark.
+        original: an attested recording that this file may be a copy of: every frame is compared.
 
     Raises:
         MediaError: there is no such file, or it cannot be opened.
+        InputError: the original is not an attested recording.
         ConsentError: the record is not valid.
         MarkError: this installation's own authority is damaged.
     """
+    from countenance.provenance.attestation import beside_original
     from countenance.provenance.verify import verify_file
 
     known = revoked = None
@@ -343,53 +348,5 @@ def verify(
         revoked = known_revocation(known, Path(record), None if status_list is None else Path(status_list))
     elif status_list is not None:
         raise InputError("A status list says something of a consent record only. Give that with --record.")
-    return verify_file(Path(path), record=known, revoked=revoked, search_watermark=search_watermark)
-
-
-def evaluate(
-    swapped: AnyPath,
-    footage: AnyPath,
-    *,
-    truth: AnyPath | None = None,
-    mask: AnyPath | None = None,
-    lender: AnyPath | None = None,
-    performer: AnyPath | None = None,
-    judge: Judge | None = None,
-    progress: Progress | None = None,
-) -> Evaluation:
-    """Measure how good a swap is, against the truth where there is one and against the footage in any case.
-
-    Args:
-        swapped: the render.
-        footage: what it was made from; same size and number of frames.
-        truth: the same shot with the lender's true face, where it is known; with ``mask``, white where the face is.
-        mask: see ``truth``.
-        lender: a clip or photo of the lender for the judge; the truth when None.
-        performer: a clip or photo of the performer for the judge; the footage when None.
-        judge: of identity, :class:`countenance.evaluation.judge.DlibJudge` where dlib is installed. Without it, or
-            without any picture of the lender, identity is left out.
-        progress: called per frame.
-
-    Raises:
-        MediaError: a clip cannot be read, clips do not belong together, or a truth came without its mask.
-        NoFaceError: the judge finds no face of the lender or the performer.
-        WeightsError: a network cannot be fetched.
-    """
-    from countenance.evaluation.evaluate import evaluate as run
-    from countenance.evaluation.judge import Referee
-    from countenance.perception.perceive import Perception
-
-    perception, about_lender = Perception(), truth if lender is None else lender
-    referee = None
-    if judge is not None and about_lender is not None:
-        about_performer = footage if performer is None else performer
-        referee = Referee.of(judge, Path(about_lender), Path(about_performer), perception)
-    return run(
-        Path(swapped),
-        Path(footage),
-        truth=None if truth is None else Path(truth),
-        mask=None if mask is None else Path(mask),
-        referee=referee,
-        perception=perception,
-        progress=progress,
-    )
+    result = verify_file(Path(path), record=known, revoked=revoked, search_watermark=search_watermark)
+    return result if original is None else beside_original(result, verify_file(Path(original), search_watermark=False))

@@ -18,10 +18,12 @@ import click
 
 from countenance import __version__
 from countenance.commands import (
+    attest,
     consent,
     demo,
     evaluate,
     forget,
+    identity,
     ledger,
     people,
     preview,
@@ -72,6 +74,8 @@ for _command in (
     swap.swap,
     preview.preview,
     verify.verify,
+    attest.attest,
+    identity.identity,
     ledger.ledger,
     forget.forget,
     evaluate.evaluate,

@@ -22,9 +22,22 @@ __all__ = ["verify"]
     type=click.Path(path_type=Path),
     help="The status list that the record names, as a file.",
 )
+@click.option(
+    "--original",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="An attested recording that this may be a copy of: every frame is compared.",
+)
 @click.option("--no-watermark", is_flag=True, help="Do not decode the picture to search it for the watermark.")
 @json_option
-def verify(file: Path, record: Path | None, status_list: Path | None, no_watermark: bool, as_json: bool) -> int:
+def verify(
+    file: Path,
+    record: Path | None,
+    status_list: Path | None,
+    original: Path | None,
+    no_watermark: bool,
+    as_json: bool,
+) -> int:
     """Say what a file proves: is it what was signed, by whom, with which marks, under which consent.
 
     It also reads what this program signs beside renders: a ledger's export and a certificate of destruction.
@@ -44,6 +57,8 @@ def verify(file: Path, record: Path | None, status_list: Path | None, no_waterma
         paper = verify_paper(file, kind)
         answer(paper.to_dict(), paper.to_text(), as_json=as_json)
         return paper.exit_code
-    result = api.verify(file, record=record, status_list=status_list, search_watermark=not no_watermark)
+    result = api.verify(
+        file, record=record, status_list=status_list, search_watermark=not no_watermark, original=original
+    )
     answer(result.to_dict(), result.to_text(), as_json=as_json)
     return result.exit_code

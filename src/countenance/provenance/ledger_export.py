@@ -1,8 +1,9 @@
 """A ledger as JSON lines that anybody can read, and nobody can change unseen.
 
 One row a line, in order, and a last line that this installation signed (a
-:mod:`countenance.provenance.signed_document`): the number of rows, the hash of the last one, and the SHA-256 of every byte before it. So an edited, dropped, inserted or
-reordered line breaks the chain or the hash, and a cut-off file has no signature.
+:mod:`countenance.provenance.signed_document`): the number of rows, the hash of the last one, and the SHA-256 of every
+byte before it. So an edited, dropped, inserted or reordered line breaks the chain or the hash, and a cut-off file has
+no signature.
 """
 
 from __future__ import annotations

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from countenance.provenance.attestation import Attestation
     from countenance.provenance.manifest import RenderClaim
 
 __all__ = ["EXIT_CODES", "VERDICTS", "Finding", "Marks", "Verdict", "Verification"]
@@ -26,6 +27,13 @@ VERDICTS: dict[Verdict, str] = {
     "broken": "The file carries credentials that do not hold: it was changed after signing, or the credentials belong "
     "to another file. Do not rely on anything that they say.",
 }
+
+
+ACCOUNT_HOLDS = (
+    "The proof holds: a signer known to this computer stands behind this recording with a written account, and neither "
+    "has changed since. That the account is true is the signer's word; no program can prove it."
+)
+"""What *holds* means of an attested recording."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +54,10 @@ class Marks:
 
 @dataclass(frozen=True, slots=True)
 class Verification:
-    """What a file proves, each layer apart. ``codes`` are C2PA's own failure codes."""
+    """What a file proves, each layer apart. ``codes`` are C2PA's own failure codes.
+
+    ``attestation`` is the account that somebody signed together with the recording, where there is one.
+    """
 
     path: Path
     integrity: Finding
@@ -56,23 +67,34 @@ class Verification:
     consent: Finding
     claim: RenderClaim | None
     codes: tuple[str, ...]
+    attestation: Attestation | None = None
+    signer: str | None = None
 
     @property
     def verdict(self) -> Verdict:
         """The whole in one word.
 
-        ``holds`` needs everything: bytes intact, signer known, our consent statement in it, footage whose credentials
-        held, no other watermark than the stated one, and no consent record at hand that contradicts.
+        ``holds`` needs everything: bytes intact, signer known, our consent statement or an account in it, footage
+        whose credentials held, no other watermark than the stated one (a recording with an account has none), and no
+        consent record at hand that contradicts.
         """
         if self.integrity.state == "broken":
             return "broken"
         contradicted = (
             self.footage.state in ("broken", "withheld_broken")
             or self.marks.watermark.state == "differs"
+            or (self.claim is None and self.marks.watermark.state in ("found", "traces"))
             or self.consent.state in ("other_record", "matches_not_in_force_then", "matches_revoked_then")
         )
-        proven = self.integrity.state == "intact" and self.trust.state == "trusted" and self.claim is not None
+        stated = self.claim is not None or self.attestation is not None
+        proven = self.integrity.state == "intact" and self.trust.state == "trusted" and stated
         return "holds" if proven and not contradicted else "unproven"
+
+    @property
+    def summary(self) -> str:
+        """The verdict in words."""
+        account = self.verdict == "holds" and self.claim is None
+        return ACCOUNT_HOLDS if account else VERDICTS[self.verdict]
 
     @property
     def exit_code(self) -> int:
@@ -85,6 +107,7 @@ class Verification:
         return {
             "integrity": self.integrity,
             "trust": self.trust,
+            **({} if self.attestation is None else {"account": self.attestation.finding}),
             "footage": self.footage,
             "label": self.marks.label,
             "watermark": self.marks.watermark,
@@ -94,7 +117,8 @@ class Verification:
     def to_text(self) -> str:
         """The verification in plain words, a paragraph a layer."""
         layers = [f"{name.capitalize()}: {finding.sentence}" for name, finding in self.layers.items()]
-        return "\n".join([VERDICTS[self.verdict], "", *layers])
+        account = [] if self.attestation is None else ["", self.attestation.to_text()]
+        return "\n".join([self.summary, "", *layers, *account]).rstrip()
 
     def to_dict(self) -> dict[str, Any]:
         """The verification as JSON's types, schema 1."""
@@ -102,10 +126,11 @@ class Verification:
             "schema": 1,
             "file": self.path.name,
             "verdict": self.verdict,
-            "summary": VERDICTS[self.verdict],
+            "summary": self.summary,
             "exit_code": self.exit_code,
             "layers": {name: {"state": f.state, "sentence": f.sentence} for name, f in self.layers.items()},
             "claim": _claim(self.claim),
+            "account": None if self.attestation is None else self.attestation.to_dict(),
             "c2pa_failures": list(self.codes),
         }
 

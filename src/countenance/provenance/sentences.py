@@ -20,14 +20,30 @@ SENTENCES: dict[str, dict[str, str]] = {
         "This says nothing on what it shows.",
     },
     "trust": {
-        "trusted": "Signed by {signer}, under an authority that this computer trusts. The certificate names an "
-        "installation, not a person.",
+        "trusted": "Signed by {signer}, under an authority that this computer trusts. A self-made certificate names an "
+        "installation, not a person, or bears the name that its maker gave.",
         "unknown_signer": "Signed by {signer}, whom this computer does not know. Anybody can make such a certificate; "
         "ask the publisher for theirs and compare.",
         "expired": "Signed by {signer} with a certificate that is not valid now and carries no timestamp. When it was "
         "signed cannot be proven; the bytes are judged apart.",
         "absent": "Nobody signed this file.",
         "not_relied_on": "Who signed does not matter here, since the credentials do not hold.",
+    },
+    "account": {
+        "stands": "{signer} stands behind this recording with a written account, signed on {made_at} by their own "
+        "clock. Neither has changed since, not by a frame. This does not say that the account is true: it is the "
+        "signer's word.",
+        "frames_same": "{signer} stands behind this recording with a written account, signed on {made_at}. The file is "
+        "not the one that was signed, but what it shows is: only the container changed. {told} Times, names and other "
+        "data around them were not compared.",
+        "frames_changed": "An account was signed by {signer} on {made_at} for a recording that this one differs from. "
+        "{told}",
+        "other_recording": "The account at hand was signed by {signer} on {made_at} for other content: for another "
+        "recording, or for this one before it was encoded anew. {told}",
+        "not_compared": "An account was signed by {signer} on {made_at}, but this file is not the one that was "
+        "signed, and its frames were not compared.",
+        "not_decodable": "An account was signed by {signer} on {made_at}, but this file is not the one that was "
+        "signed, and it cannot be decoded to compare the frames.",
     },
     "footage": {
         "none": "The footage carried no credentials of its own, like most footage. Where it comes from is not proven.",

@@ -6,9 +6,11 @@ The unmarked file never survives: signed or not, it is deleted when :func:`sign_
 from __future__ import annotations
 
 import io
+import json
 import os
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol
 
@@ -17,10 +19,20 @@ import c2pa
 from countenance.atomic import replacing
 from countenance.errors import MarkError, MediaError
 from countenance.provenance import credentials
+from countenance.provenance.account import ACCOUNT_LABEL
 from countenance.provenance.identity import SigningIdentity
 from countenance.provenance.manifest import FootageCredentials, RenderClaim, footage_ingredient, manifest_definition
 
-__all__ = ["SigningIdentity", "Signs", "footage_credentials", "refuse_shared_sidecar", "sign_file", "sign_picture"]
+__all__ = [
+    "SigningIdentity",
+    "Signs",
+    "check_signed",
+    "footage_credentials",
+    "refuse_shared_sidecar",
+    "sign_file",
+    "sign_picture",
+    "sign_stream",
+]
 
 
 class Signs(Protocol):
@@ -69,7 +81,7 @@ def sign_file(
         if credentials.embeds(final):
             with replacing(final) as temporary:
                 _sign(unsigned, temporary, kind, parent, claim, footage, identity, title)
-                _check(temporary, kind, identity)
+                check_signed(temporary, kind, identity)
         else:
             _sign_beside(unsigned, final, kind, parent, claim, footage, identity, title)
     finally:
@@ -110,7 +122,7 @@ def sign_picture(
     embedded = credentials.embeds(name)
     ingredient = footage_ingredient(parent_kind)
     target = io.BytesIO()
-    manifest = _signed(
+    manifest = sign_stream(
         io.BytesIO(unsigned), target, kind, manifest_definition(claim, kind, footage), ingredient, identity, embedded
     )
     signed, beside = (target.getvalue(), None) if embedded else (unsigned, manifest)
@@ -158,7 +170,7 @@ def _sign_beside(
         temporary_sidecar.write_bytes(manifest)
         credentials.sidecar_path(temporary).write_bytes(manifest)
         try:
-            _check(temporary, kind, identity)
+            check_signed(temporary, kind, identity)
         finally:
             credentials.sidecar_path(temporary).unlink()
 
@@ -189,6 +201,8 @@ def _sign(
     identity: Signs,
     title: str,
 ) -> bytes:
+    if claim.disclose_footage and _has_account(parent):
+        claim = replace(claim, disclose_footage=False)
     definition = manifest_definition(claim, kind, footage)
     parent_kind = credentials.parent_type(parent)
     ingredient = footage_ingredient(parent_kind) | {"title": title}
@@ -198,13 +212,26 @@ def _sign(
         target = stack.enter_context(destination.open("w+b"))
         shown = stack.enter_context(parent.open("rb")) if disclosed else None
         embedded = credentials.embeds(destination)
-        manifest = _signed(source, target, kind, definition, ingredient, identity, embedded, shown)
+        manifest = sign_stream(source, target, kind, definition, ingredient, identity, embedded, shown)
         target.flush()
         os.fsync(target.fileno())
     return manifest
 
 
-def _signed(
+def _has_account(parent: Path) -> bool:
+    """Whether somebody's account is in the parent's credentials.
+
+    Who was there and what they saw is for the one who shows the footage to tell, never for a render of it: the footage
+    may hide a face that the account names. So such credentials are left out, whatever the claim asks for.
+    """
+    try:
+        store = credentials.read_store(parent) or {}
+    except (OSError, c2pa.C2paError):
+        return False
+    return ACCOUNT_LABEL in json.dumps(store.get("manifests"))
+
+
+def sign_stream(
     source: BinaryIO,
     target: BinaryIO,
     kind: str,
@@ -214,7 +241,14 @@ def _signed(
     embedded: bool,
     disclosed: BinaryIO | None = None,
 ) -> bytes:
-    """Sign ``source`` into ``target``; ``disclosed`` is a parent whose own credentials come along."""
+    """Sign ``source`` into ``target``; ``disclosed`` is a parent whose own credentials come along.
+
+    Returns:
+        The manifest store; only where it is ``embedded`` is it in ``target``, too.
+
+    Raises:
+        MarkError: it could not be signed.
+    """
     if disclosed is None:
         definition["ingredients"] = [ingredient]
     try:
@@ -230,13 +264,13 @@ def _signed(
             return bytes(builder.sign(signer, kind, source, target))
     except c2pa.C2paError as error:
         raise MarkError(
-            f"The render could not be signed ({error}), so there is no output. Check the disk's space and the signing "
+            f"The file could not be signed ({error}), so there is no output. Check the disk's space and the signing "
             "identity, and run the same command again."
         ) from error
 
 
-def _check(written: Path, kind: str, identity: Signs) -> None:
-    """Read back what is on the disk: a file is given out only when its credentials hold."""
+def check_signed(written: Path, kind: str, identity: Signs) -> None:
+    """Read back what is on the disk: a file is given out only when its credentials hold (raises MarkError)."""
     with _read_back():
         store = credentials.read_store(written, identity.authority_pem, kind=kind)
     _require_trusted(store)
@@ -247,13 +281,13 @@ def _read_back() -> Iterator[None]:
     try:
         yield
     except c2pa.C2paError as error:
-        raise MarkError(f"The signed render cannot be read back ({error}), so there is no output.") from error
+        raise MarkError(f"The signed file cannot be read back ({error}), so there is no output.") from error
 
 
 def _require_trusted(store: dict[str, Any] | None) -> None:
     if store is None or store.get("validation_state") != "Trusted":
         codes = sorted(credentials.failure_codes((store or {}).get("validation_results")))
         raise MarkError(
-            f"The signed render does not verify ({', '.join(codes) or 'no credentials'}), so there is no output. "
+            f"The signed file does not verify ({', '.join(codes) or 'no credentials'}), so there is no output. "
             "If the signing certificate has expired, renew it; otherwise run the same command again."
         )

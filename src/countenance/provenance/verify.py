@@ -20,6 +20,7 @@ import c2pa
 
 from countenance.errors import MediaError
 from countenance.provenance import credentials, sentences
+from countenance.provenance.attestation import attestation_of
 from countenance.provenance.manifest import read_claim, read_footage_credentials
 from countenance.provenance.report import Finding, Marks, Verification
 
@@ -101,6 +102,17 @@ def verify_file(
         consent=_consent(integrity, claim, record, revoked, clock()),
         claim=claim,
         codes=tuple(sorted(codes)),
+        attestation=None
+        if claim is not None
+        else attestation_of(
+            path,
+            active,
+            codes,
+            _signer(active or {}),
+            intact=integrity.state == "intact",
+            decode=search_watermark,
+        ),
+        signer=None if active is None else _signer(active),
     )
 
 
