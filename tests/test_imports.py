@@ -13,7 +13,7 @@ ROOT = Path(countenance.__file__).parent
 
 # Each layer may import itself and what stands before it; so may its members each other.
 LAYERS = [
-    {"errors", "types", "geometry", "color", "progress", "atomic", "digest", "fonts", "memory", "allocator"},
+    {"errors", "types", "geometry", "color", "progress", "atomic", "digest", "fonts", "memory", "allocator", "serving"},
     {"config"},
     {"project"},
     {"media", "perception"},

@@ -24,7 +24,7 @@ from countenance.api_consent import (
     opened_project,
 )
 from countenance.api_evaluate import evaluate
-from countenance.api_provenance import attest
+from countenance.api_provenance import attest, register_add, register_export, register_list, register_serve
 from countenance.errors import InputError
 from countenance.project import Project
 
@@ -57,6 +57,10 @@ __all__ = [
     "faces",
     "new",
     "preview",
+    "register_add",
+    "register_export",
+    "register_list",
+    "register_serve",
     "swap",
     "train",
     "verify",
@@ -318,6 +322,7 @@ def verify(
     status_list: AnyPath | None = None,
     search_watermark: bool = True,
     original: AnyPath | None = None,
+    register: str | Path | None = None,
 ) -> Verification:
     """Say what a file proves: integrity, trust, marks and consent, each apart.
 
@@ -328,17 +333,21 @@ def verify(
         status_list: the file of a status list, which says so too.
         search_watermark: decode the picture and look for the watermark.
         original: an attested recording that this file may be a copy of: every frame is compared.
+        register: a folder's register, or a served one's address, that is asked for a watermark without credentials;
+            nothing else makes this function use the network.
 
     Raises:
         MediaError: there is no such file, or it cannot be opened.
-        InputError: the original is not an attested recording.
+        InputError: the original is not an attested recording, or there is no such register.
         ConsentError: the record is not valid.
         MarkError: this installation's own authority is damaged.
     """
     from countenance.provenance.attestation import beside_original
-    from countenance.provenance.verify import verify_file
+    from countenance.provenance.trace import register_at, traced
+    from countenance.provenance.verify import own_authority, verify_file
 
     known = revoked = None
+    asked = None if register is None else register_at(str(register))
     if record is not None:
         from countenance.consent.record import parse_record
         from countenance.consent.status import known_revocation
@@ -349,4 +358,6 @@ def verify(
     elif status_list is not None:
         raise InputError("A status list says something of a consent record only. Give that with --record.")
     result = verify_file(Path(path), record=known, revoked=revoked, search_watermark=search_watermark)
-    return result if original is None else beside_original(result, verify_file(Path(original), search_watermark=False))
+    if original is not None:
+        result = beside_original(result, verify_file(Path(original), search_watermark=False))
+    return result if asked is None else traced(result, asked, own_authority())

@@ -2,16 +2,34 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from countenance.errors import InputError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from countenance.api_consent import AnyPath
     from countenance.provenance.attest import Attested
+    from countenance.provenance.manifest import RenderClaim
+    from countenance.provenance.register import Registered
+    from countenance.provenance.register_server import RegisterServer
 
-__all__ = ["attest"]
+__all__ = ["RegisteredRender", "attest", "register_add", "register_export", "register_list", "register_serve"]
+
+
+@dataclass(frozen=True, slots=True)
+class RegisteredRender:
+    """A render in a register: its ``watermark`` in hex, the ``sha256`` of its file, and what it states; ``signer`` is
+    the name in the certificate. ``claim`` is None where its manifest does not hold any more.
+    """
+
+    watermark: str
+    sha256: str
+    claim: RenderClaim | None
+    signer: str | None
 
 
 def attest(
@@ -46,3 +64,56 @@ def attest(
         raise InputError(f"The account {path} cannot be read ({error.strerror or error}). Check its name.") from error
     target = source.with_name(f"{source.stem}.attested{source.suffix}") if output is None else Path(output)
     return attest_file(source, written_account(data, f"The account {path.name}"), target, identity, overwrite=overwrite)
+
+
+def register_add(folder: AnyPath, files: Sequence[AnyPath]) -> list[RegisteredRender]:
+    """Enter signed renders into the register of a folder; renders of a project are in its own already.
+
+    See :meth:`countenance.provenance.register.Register.add`, also for what it raises.
+    """
+    from countenance.provenance.register import Register
+
+    register = Register(Path(folder))
+    return [_told(register.add(Path(file))) for file in files]
+
+
+def register_list(folder: AnyPath) -> list[RegisteredRender]:
+    """What is in the register of a folder (raises IntegrityError, OutputError)."""
+    from countenance.provenance.register import Register
+
+    return [_told(entry) for entry in Register(Path(folder)).entries()]
+
+
+def register_export(folder: AnyPath, output: AnyPath) -> int:
+    """Write a register's answers as files that any web server can serve; gives the number of watermarks.
+
+    See :meth:`countenance.provenance.register.Register.export`, also for what it raises.
+    """
+    from countenance.provenance.register import Register
+
+    return Register(Path(folder)).export(Path(output))
+
+
+def register_serve(folder: AnyPath, *, host: str = "127.0.0.1", port: int = 0) -> RegisterServer:
+    """Serve the register of a folder, read-only, while the value is used as a context manager.
+
+    Args:
+        folder: of the register.
+        host: address to listen on.
+        port: 0 lets the system choose one; see ``address`` of the value.
+
+    Raises:
+        InputError: the address cannot be listened on.
+    """
+    from countenance.provenance.register import Register
+    from countenance.provenance.register_server import RegisterServer
+
+    return RegisterServer(Register(Path(folder)), host=host, port=port)
+
+
+def _told(entry: Registered) -> RegisteredRender:
+    try:
+        claim, signer, _ = entry.claim()
+    except ValueError:
+        return RegisteredRender(entry.watermark, entry.sha256, None, None)
+    return RegisteredRender(entry.watermark, entry.sha256, claim, signer)

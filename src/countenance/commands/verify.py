@@ -28,6 +28,11 @@ __all__ = ["verify"]
     type=click.Path(path_type=Path),
     help="An attested recording that this may be a copy of: every frame is compared.",
 )
+@click.option(
+    "--register",
+    metavar="WHERE",
+    help="A project's folder or the https address of a register, to trace a copy by its watermark.",
+)
 @click.option("--no-watermark", is_flag=True, help="Do not decode the picture to search it for the watermark.")
 @json_option
 def verify(
@@ -35,12 +40,16 @@ def verify(
     record: Path | None,
     status_list: Path | None,
     original: Path | None,
+    register: str | None,
     no_watermark: bool,
     as_json: bool,
 ) -> int:
     """Say what a file proves: is it what was signed, by whom, with which marks, under which consent.
 
     It also reads what this program signs beside renders: a ledger's export and a certificate of destruction.
+
+    With --register, a copy that lost its credentials is traced by its watermark to the render that it comes from. Only
+    an address given there makes this command use the network, and only its watermark is sent.
 
     Exit code 0: the proof holds. 1: nothing is proven. 3: credentials that do not hold. 2: an error, such as no file.
 
@@ -58,7 +67,12 @@ def verify(
         answer(paper.to_dict(), paper.to_text(), as_json=as_json)
         return paper.exit_code
     result = api.verify(
-        file, record=record, status_list=status_list, search_watermark=not no_watermark, original=original
+        file,
+        record=record,
+        status_list=status_list,
+        search_watermark=not no_watermark,
+        original=original,
+        register=register,
     )
     answer(result.to_dict(), result.to_text(), as_json=as_json)
     return result.exit_code

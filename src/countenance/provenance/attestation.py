@@ -26,18 +26,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Attestation", "attestation_of", "beside_original"]
 
-_OTHER_BYTES = frozenset(
-    {
-        "assertion.dataHash.mismatch",
-        "assertion.bmffHash.mismatch",
-        "assertion.boxesHash.mismatch",
-        "assertion.boxesHash.unknownBox",
-        "assertion.dataHash.malformed",
-        "assertion.bmffHash.malformed",
-    }
-)
-"""Failures that say: the signed statements are whole, and the bytes around them are other ones."""
-
 _SPANS_TOLD = 5
 
 
@@ -101,7 +89,7 @@ def attestation_of(
         return None
     if intact:
         return Attestation(account, finding("account", "stands", signer=signer, made_at=_when(account)))
-    if codes - credentials.FAILURES_OF_TRUST - _OTHER_BYTES:
+    if codes - credentials.FAILURES_OF_TRUST - credentials.FAILURES_OF_BINDING:
         return None  # what it states was edited, or the signature does not hold
     name = signer if not codes & credentials.FAILURES_OF_TRUST else f"{signer} (whom this computer does not know)"
     if not decode:

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from countenance.provenance.attestation import Attestation
     from countenance.provenance.manifest import RenderClaim
+    from countenance.provenance.trace import Trace
 
-__all__ = ["EXIT_CODES", "VERDICTS", "Finding", "Marks", "Verdict", "Verification"]
+__all__ = ["EXIT_CODES", "VERDICTS", "Finding", "Marks", "Verdict", "Verification", "claim_facts"]
 
 Verdict = Literal["holds", "unproven", "broken"]
 
@@ -38,10 +40,11 @@ ACCOUNT_HOLDS = (
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One layer's answer: a word for programs and a sentence for people."""
+    """One layer's answer: a word for programs and a sentence for people, made with ``facts``."""
 
     state: str
     sentence: str
+    facts: Mapping[str, str] = field(default_factory=dict, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +59,8 @@ class Marks:
 class Verification:
     """What a file proves, each layer apart. ``codes`` are C2PA's own failure codes.
 
-    ``attestation`` is the account that somebody signed together with the recording, where there is one.
+    ``attestation`` is the account that somebody signed together with the recording, where there is one; ``trace`` what
+    a register answered, where one was asked; ``signer`` the name in the certificate, made fit for a terminal.
     """
 
     path: Path
@@ -68,6 +72,7 @@ class Verification:
     claim: RenderClaim | None
     codes: tuple[str, ...]
     attestation: Attestation | None = None
+    trace: Trace | None = None
     signer: str | None = None
 
     @property
@@ -112,6 +117,7 @@ class Verification:
             "label": self.marks.label,
             "watermark": self.marks.watermark,
             "consent": self.consent,
+            **({} if self.trace is None else {"register": self.trace.finding}),
         }
 
     def to_text(self) -> str:
@@ -129,8 +135,9 @@ class Verification:
             "summary": self.summary,
             "exit_code": self.exit_code,
             "layers": {name: {"state": f.state, "sentence": f.sentence} for name, f in self.layers.items()},
-            "claim": _claim(self.claim),
+            "claim": claim_facts(self.claim),
             "account": None if self.attestation is None else self.attestation.to_dict(),
+            "trace": None if self.trace is None else self.trace.to_dict(),
             "c2pa_failures": list(self.codes),
         }
 
@@ -139,7 +146,8 @@ class Verification:
         return json.dumps(self.to_dict(), ensure_ascii=False, indent=2)
 
 
-def _claim(claim: RenderClaim | None) -> dict[str, Any] | None:
+def claim_facts(claim: RenderClaim | None) -> dict[str, Any] | None:
+    """A claim as JSON's types."""
     if claim is None:
         return None
     return {

@@ -97,6 +97,18 @@ SENTENCES: dict[str, dict[str, str]] = {
         "absent": "No consent record is named.",
         "not_relied_on": _NOT_RELIED_ON,
     },
+    "register": {
+        "traced": "The register {where} knows this watermark ({payload}): {signer} signed a face replacement that "
+        "carries it, made on {made_at} for the purpose “{purpose}” under consent record {record_id}. So this is most "
+        "likely a copy of that. It proves nothing of the copy: its bytes are other ones, what was changed cannot be "
+        "told, and who studies the watermark can put it into another picture.",
+        "unknown": "The register {where} does not know this watermark ({payload}). Another register may.",
+        "false": "The register {where} answers with credentials that do not hold or are not those of this watermark "
+        "({reason}). They are not relied on; tell whoever keeps it.",
+        "unreachable": "The register could not be asked: {reason}",
+        "nothing_to_ask": "No watermark without its credentials was found, so there was nothing to ask the register "
+        "{where} for.",
+    },
 }
 
 
@@ -108,4 +120,4 @@ def finding(layer: str, state: str, **facts: str) -> Finding:
         state: a key of that layer.
         facts: what the sentence has gaps for.
     """
-    return Finding(state, SENTENCES[layer][state].format(**facts))
+    return Finding(state, SENTENCES[layer][state].format(**facts), facts)

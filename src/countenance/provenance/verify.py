@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from countenance.consent.revoke import Revoked
     from countenance.provenance.manifest import RenderClaim
 
-__all__ = ["ConsentFacts", "Finding", "Marks", "Verification", "verify_file"]
+__all__ = ["ConsentFacts", "Finding", "Marks", "Verification", "own_authority", "signer_name", "verify_file"]
 
 _TIME_FAILURES = frozenset({"signingCredential.expired", "claimSignature.outsideValidity"})
 _HARMLESS_TO_BYTES = credentials.FAILURES_OF_TRUST | _TIME_FAILURES
@@ -86,7 +86,7 @@ def verify_file(
     """
     if not path.is_file():
         raise MediaError(f"There is no file {path}. Check the name.")
-    anchors = _own_authority() if trusted_pem is None else trusted_pem
+    anchors = own_authority() if trusted_pem is None else trusted_pem
     store, integrity = _read(path, anchors)
     active = _manifest(store, (store or {}).get("active_manifest"))
     codes = credentials.failure_codes((store or {}).get("validation_results"))
@@ -108,15 +108,16 @@ def verify_file(
             path,
             active,
             codes,
-            _signer(active or {}),
+            signer_name(active or {}),
             intact=integrity.state == "intact",
             decode=search_watermark,
         ),
-        signer=None if active is None else _signer(active),
+        signer=None if active is None else signer_name(active),
     )
 
 
-def _own_authority() -> str:
+def own_authority() -> str:
+    """Certificates of the authorities that this installation trusts, PEM; may be empty (raises MarkError)."""
     from countenance.project import user_data_dir
     from countenance.provenance.identity import local_authority_pem
 
@@ -165,7 +166,7 @@ def _trust(
         return sentences.finding("trust", "absent" if integrity.state != "broken" else "not_relied_on")
     if integrity.state == "broken":
         return sentences.finding("trust", "not_relied_on")
-    signer = _signer(active)
+    signer = signer_name(active)
     if codes & _TIME_FAILURES:
         return sentences.finding("trust", "expired", signer=signer)
     if "signingCredential.untrusted" in codes or (store or {}).get("validation_state") != "Trusted":
@@ -173,7 +174,8 @@ def _trust(
     return sentences.finding("trust", "trusted", signer=signer)
 
 
-def _signer(active: Mapping[str, Any]) -> str:
+def signer_name(active: Mapping[str, Any]) -> str:
+    """Who signed a manifest, by the certificate, made fit for a terminal."""
     info = active.get("signature_info")
     if not isinstance(info, dict):
         return "somebody unnamed"
