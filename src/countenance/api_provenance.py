@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from countenance.api_consent import AnyPath
+    from countenance.progress import Progress
     from countenance.provenance.attest import Attested
     from countenance.provenance.manifest import RenderClaim
     from countenance.provenance.register import Registered
@@ -33,7 +34,13 @@ class RegisteredRender:
 
 
 def attest(
-    recording: AnyPath, *, statement: AnyPath, name: str, output: AnyPath | None = None, overwrite: bool = False
+    recording: AnyPath,
+    *,
+    statement: AnyPath,
+    name: str,
+    output: AnyPath | None = None,
+    overwrite: bool = False,
+    progress: Progress | None = None,
 ) -> Attested:
     """Sign a recording together with a written account under one's own name, into a new file.
 
@@ -43,6 +50,7 @@ def attest(
         name: an identity on this computer (``countenance identity new NAME``).
         output: where the signed copy goes; ``clip.attested.mp4`` beside ``clip.mp4`` when None.
         overwrite: replace an output that is there.
+        progress: told the number of frames that were read.
 
     Raises:
         InputError: no such identity; the account is too long or no text; or the recording is a face replacement.
@@ -63,7 +71,8 @@ def attest(
     except OSError as error:
         raise InputError(f"The account {path} cannot be read ({error.strerror or error}). Check its name.") from error
     target = source.with_name(f"{source.stem}.attested{source.suffix}") if output is None else Path(output)
-    return attest_file(source, written_account(data, f"The account {path.name}"), target, identity, overwrite=overwrite)
+    text = written_account(data, f"The account {path.name}")
+    return attest_file(source, text, target, identity, overwrite=overwrite, progress=progress)
 
 
 def register_add(folder: AnyPath, files: Sequence[AnyPath]) -> list[RegisteredRender]:

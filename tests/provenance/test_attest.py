@@ -8,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from attest_world import *  # noqa: F403 - its fixtures
 from attest_world import ACCOUNT, RESOURCES, redraw, repack, sound_file
 
 from countenance.digest import file_sha256
@@ -255,14 +254,28 @@ class TestText:
         text = "\ufeffمی‌خواهم\r\n日本語 é — “quoted”\tand a tab\n"
         assert written_account(text.encode(), "a") == text
 
-    def test_a_hostile_account_is_only_text(self, verify: Verify, ida_signs: SigningIdentity, tmp_path: Path) -> None:
-        hostile = "\x1b[2J\x07The proof\u202e holds.\r\nTrust: Signed by the UN\n" + "x" * 300
+    @pytest.mark.parametrize("letter", ["\x1b", "\u202e", "\x9b", "\x00"])
+    def test_an_account_that_our_program_would_not_have_signed(
+        self, verify: Verify, ida_signs: SigningIdentity, tmp_path: Path, letter: str
+    ) -> None:
+        done = attest_file(RESOURCES / "photo_turned.jpg", f"a{letter}b", tmp_path / "h.jpg", ida_signs)
+        result = verify(done.output)
+        assert (result.integrity.state, result.attestation, result.verdict) == ("intact", None, "unproven")
+        assert letter not in result.to_text() + result.to_json()
+
+    def test_an_account_cannot_pass_for_a_line_of_ours(
+        self, verify: Verify, ida_signs: SigningIdentity, tmp_path: Path
+    ) -> None:
+        hostile = "The proof holds.\r\nTrust: Signed by the UN\n" + "x" * 300
         done = attest_file(RESOURCES / "two_sounds.mp4", hostile, tmp_path / "h.mp4", ida_signs)
         text = verify(done.output).to_text()
         account = text[text.index("What the signer wrote:") :].splitlines()[1:]
-        assert not {"\x1b", "\x07", "\u202e", "\r"} & set(text)
+        assert "\r" not in text
         assert all(line.startswith("  |") and len(line) <= 80 for line in account)
         assert [line for line in text.splitlines() if line.startswith("Trust: Signed by the UN")] == []
+
+    def test_what_is_shown_is_printable(self) -> None:
+        assert shown("a\x1b[2J\x9b\u202eb\r\nc\td") == "  | a [2J  b\n  | c   d"
 
     def test_an_empty_line_stays(self) -> None:
         assert shown("a\n\nb") == "  | a\n  |\n  | b"

@@ -8,8 +8,6 @@ from urllib.parse import urlsplit
 
 import av
 import pytest
-from attest_world import *  # noqa: F403 - its fixtures
-from register_world import *  # noqa: F403 - its fixtures
 from register_world import ID, OTHER, TraceOf
 
 from countenance import api
@@ -44,14 +42,14 @@ class TestEntries:
                     packet.stream = stream
                     out.mux(packet)
         entry = Register(tmp_path).add(sign(tmp_path / name, unsigned=clip), trusted_pem=identity.authority_pem)
-        claim, signer, trusted = entry.claim(identity.authority_pem)
-        assert (claim.purpose, trusted) == ("double", True)
+        claim, signer, standing = entry.claim(identity.authority_pem)
+        assert (claim.purpose, standing) == ("double", "trusted")
         assert signer.startswith("Countenance local signer")
 
     def test_a_manifest_without_its_file_is_whole(self, entry: Registered, claim: RenderClaim) -> None:
-        stated, _, trusted = entry.claim()
+        stated, _, standing = entry.claim()
         assert stated == claim
-        assert not trusted  # nobody is trusted without certificates to trust
+        assert standing == "unknown"  # nobody is trusted without certificates to trust
 
     def test_only_renders_that_hold(
         self, sign, signed: Path, footage: Path, claim: RenderClaim, identity: SigningIdentity, tmp_path: Path

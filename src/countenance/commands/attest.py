@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from countenance.commands.terminal import Command, answer, json_option
+from countenance.commands.terminal import Command, answer, json_option, progress_bar
 
 __all__ = ["attest"]
 
@@ -40,7 +40,8 @@ def attest(recording: Path, statement: Path, name: str, output: Path | None, ove
     """
     from countenance import api
 
-    done = api.attest(recording, statement=statement, name=name, output=output, overwrite=overwrite)
+    with progress_bar("Reading") as bar:
+        done = api.attest(recording, statement=statement, name=name, output=output, overwrite=overwrite, progress=bar)
     tracks = [{"kind": track.kind, "parts": track.parts} for track in done.account.tracks]
     facts = {
         "output": done.output,

@@ -76,14 +76,22 @@ def written_account(data: bytes, what: str) -> str:
         raise InputError(f"{what} is not a text in UTF-8. Save it as plain text in UTF-8.") from error
     if not text.strip("\ufeff \t\r\n"):
         raise InputError(f"{what} is empty. Write what was seen: when, where, by whom, and how you know.")
+    hidden = _hidden(text)
+    if hidden is not None:
+        raise InputError(
+            f"{what} has a character in line {hidden[0]} that cannot be seen (U+{ord(hidden[1]):04X}) and could make "
+            "it read otherwise than it is stored. Take it out."
+        )
+    return text
+
+
+def _hidden(text: str) -> tuple[int, str] | None:
+    """The first character that nobody sees, and its line."""
     for number, line in enumerate(text.removeprefix("\ufeff").splitlines(), 1):
         for letter in line:
             if not _fit(letter):
-                raise InputError(
-                    f"{what} has a character in line {number} that cannot be seen (U+{ord(letter):04X}) and could make "
-                    "it read otherwise than it is stored. Take it out."
-                )
-    return text
+                return number, letter
+    return None
 
 
 def _fit(letter: str) -> bool:
@@ -117,7 +125,7 @@ def account_manifest(account: Account, media_type: str) -> dict[str, Any]:
 
 
 def read_account(manifest: Mapping[str, Any]) -> Account | None:
-    """The account in a manifest, or None when there is none that can be understood.
+    """The account in a manifest, or None when there is none that :func:`written_account` would have let through.
 
     Args:
         manifest: one manifest as ``c2pa.Reader.json`` gives it. Not to be believed before the signature is checked.
@@ -136,7 +144,8 @@ def read_account(manifest: Mapping[str, Any]) -> Account | None:
             recording_sha256=str(data["recording_sha256"])[:64],
             tracks=read_tracks(data["tracks"]),
         )
-        good = len(text.encode("utf-8")) <= ACCOUNT_LIMIT and account.text_sha256 == data["text_sha256"]
+        short = len(text.encode("utf-8")) <= ACCOUNT_LIMIT
+        good = short and _hidden(text) is None and account.text_sha256 == data["text_sha256"]
     except (KeyError, TypeError, ValueError, AttributeError):
         return None
     return account if good else None

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from countenance.progress import Progress
     from countenance.provenance.sign import Signs
 
 __all__ = ["Attested", "attest_file"]
@@ -54,6 +55,7 @@ def attest_file(
     *,
     overwrite: bool = False,
     clock: Callable[[], datetime] = _utc_now,
+    progress: Progress | None = None,
 ) -> Attested:
     """Sign a recording together with an account, into a new file; the recording stays as it is.
 
@@ -67,6 +69,7 @@ def attest_file(
         identity: who signs.
         overwrite: replace an output that is there.
         clock: what time it is, aware.
+        progress: told the number of frames that were read.
 
     Raises:
         MediaError: the recording cannot be read from end to end.
@@ -78,7 +81,7 @@ def attest_file(
     kind = _checked_kind(recording, output, overwrite=overwrite)
     _refuse_painted(recording)
     digest = file_sha256(recording)
-    tracks = measure(recording)
+    tracks = measure(recording, progress)
     account = Account(text, clock().astimezone(UTC).replace(microsecond=0), digest, tracks)
     held = footage_credentials(recording)
     with ExitStack() as files:

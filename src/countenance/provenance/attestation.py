@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 __all__ = ["Attestation", "attestation_of", "beside_original"]
 
 _SPANS_TOLD = 5
+_UNKNOWN = " (whom this computer does not know, or not any more)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +51,7 @@ class Attestation:
         return f"What the signer wrote:\n{shown(self.account.text)}" if self.relevant else ""
 
     def to_dict(self) -> dict[str, Any]:
-        """The same for programs; the text is as it was written, control characters and all."""
+        """The same for programs; the text is as it was written."""
         return {
             "state": self.finding.state,
             "text": self.account.text if self.relevant else None,
@@ -89,9 +90,10 @@ def attestation_of(
         return None
     if intact:
         return Attestation(account, finding("account", "stands", signer=signer, made_at=_when(account)))
-    if codes - credentials.FAILURES_OF_TRUST - credentials.FAILURES_OF_BINDING:
+    doubts = codes & (credentials.FAILURES_OF_TRUST | credentials.FAILURES_OF_TIME)
+    if codes - doubts - credentials.FAILURES_OF_BINDING:
         return None  # what it states was edited, or the signature does not hold
-    name = signer if not codes & credentials.FAILURES_OF_TRUST else f"{signer} (whom this computer does not know)"
+    name = f"{signer}{_UNKNOWN}" if doubts else signer
     if not decode:
         return Attestation(account, finding("account", "not_compared", signer=name, made_at=_when(account)))
     return _compared(path, account, name)
@@ -111,7 +113,7 @@ def beside_original(copy: Verification, original: Verification) -> Verification:
             f"{original.path.name} is not an attested recording whose bytes are as they were signed. Give the file "
             "that `countenance attest` wrote."
         )
-    known = "" if original.trust.state == "trusted" else " (whom this computer does not know)"
+    known = "" if original.trust.state == "trusted" else _UNKNOWN
     signer = original.signer or "somebody unnamed"
     return replace(copy, attestation=_compared(copy.path, there.account, f"{signer}{known}"))
 

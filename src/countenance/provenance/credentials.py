@@ -12,6 +12,7 @@ import c2pa
 
 __all__ = [
     "FAILURES_OF_BINDING",
+    "FAILURES_OF_TIME",
     "FAILURES_OF_TRUST",
     "STORE_TYPE",
     "context",
@@ -54,6 +55,9 @@ _SIDECAR_LIMIT = 64 * 2**20  # bytes; it is read whole
 
 FAILURES_OF_TRUST = frozenset({"signingCredential.untrusted"})
 """Failure codes that say nothing against the file: the signer is only not on our list."""
+
+FAILURES_OF_TIME = frozenset({"signingCredential.expired", "claimSignature.outsideValidity"})
+"""Failure codes that say: the certificate is not valid now, and nothing proves when it signed."""
 
 FAILURES_OF_BINDING = frozenset(
     {

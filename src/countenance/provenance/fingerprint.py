@@ -16,10 +16,11 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
     from countenance.media.exact import Part
+    from countenance.progress import Progress
 
 __all__ = ["Comparison", "Track", "compare", "measure", "read_tracks", "write_tracks"]
 
@@ -89,11 +90,12 @@ class Comparison:
         return self.same == self.signed == self.found
 
 
-def measure(path: Path) -> tuple[Track, ...]:
+def measure(path: Path, progress: Progress | None = None) -> tuple[Track, ...]:
     """Decode a recording and take its fingerprint, one hash a part: the picture first, then each sound track.
 
     Args:
         path: a video, a photo, or a file of sound.
+        progress: told the number of frames.
 
     Raises:
         MediaError: it cannot be decoded from end to end, or is none of these.
@@ -103,12 +105,22 @@ def measure(path: Path) -> tuple[Track, ...]:
 
     if is_photo(path):
         return (_track("picture", [photo_part(path)]),)
-    tracks = [] if is_sound(path) else [_track("picture", picture_parts(path))]
+    tracks = [] if is_sound(path) else [_track("picture", _counted(picture_parts(path), path, progress))]
     sounds: dict[int, list[tuple[bytes, Fraction]]] = {}
     for number, part in sound_parts(path):
         sounds.setdefault(number, []).append(_seen(part))
     tracks += [_made("sound", sounds[number]) for number in sorted(sounds)][: _MOST_TRACKS - 1]
     return tuple(tracks)
+
+
+def _counted(parts: Iterable[Part], path: Path, progress: Progress | None) -> Iterator[Part]:
+    from countenance.media.probe import probe
+
+    total = probe(path).frame_count if progress is not None else None
+    for number, part in enumerate(parts, 1):
+        yield part
+        if progress is not None:
+            progress(number, total)
 
 
 def is_sound(path: Path) -> bool:

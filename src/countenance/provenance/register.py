@@ -14,7 +14,7 @@ import re
 import sqlite3
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import c2pa
 
@@ -29,13 +29,15 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-__all__ = ["FOUND_AT_MOST", "MANIFEST_LIMIT", "Register", "Registered", "read_answer", "write_answer"]
+__all__ = ["FOUND_AT_MOST", "MANIFEST_LIMIT", "Register", "Registered", "Standing", "read_answer", "write_answer"]
 
 MANIFEST_LIMIT = 256 * 1024
 """Largest manifest store in bytes; a render's has about 5 KiB."""
 
 FOUND_AT_MOST = 4
 """Renders that are told of one watermark: copies of one, such as the pictures of a set of patches, share it."""
+
+Standing = Literal["trusted", "unknown", "expired"]
 
 _NAME = "register.sqlite"
 _ID = re.compile(r"[0-9a-f]{10}")
@@ -80,8 +82,10 @@ class Registered:
         if not good:
             raise ValueError("Registered: not of the expected form")
 
-    def claim(self, trusted_pem: str = "") -> tuple[RenderClaim, str, bool]:
+    def claim(self, trusted_pem: str = "") -> tuple[RenderClaim, str, Standing]:
         """What the manifest states, who signed it, and whether this computer knows them.
+
+        ``expired`` is said of a certificate that is not valid now, whoever gave it out.
 
         A manifest without its file: that the signature holds and no statement was edited is checked; that it belongs
         to any file's bytes cannot be.
@@ -98,7 +102,7 @@ class Registered:
             raise ValueError("it cannot be read") from error
         store = store or {}
         codes = credentials.failure_codes(store.get("validation_results"))
-        wrong = codes - credentials.FAILURES_OF_BINDING - credentials.FAILURES_OF_TRUST
+        wrong = codes - credentials.FAILURES_OF_BINDING - credentials.FAILURES_OF_TRUST - credentials.FAILURES_OF_TIME
         if wrong:
             raise ValueError(", ".join(sorted(wrong)))
         manifest = (store.get("manifests") or {}).get(store.get("active_manifest"))
@@ -107,8 +111,8 @@ class Registered:
             raise ValueError("it states no face replacement")
         if claim.watermark_id.hex() != self.watermark:
             raise ValueError("it is of another watermark")
-        known = bool(trusted_pem) and not codes & credentials.FAILURES_OF_TRUST
-        return claim, signer_name(manifest), known
+        standing: Standing = "trusted" if trusted_pem and not codes & credentials.FAILURES_OF_TRUST else "unknown"
+        return claim, signer_name(manifest), "expired" if codes & credentials.FAILURES_OF_TIME else standing
 
 
 class Register:

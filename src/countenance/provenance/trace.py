@@ -16,12 +16,18 @@ from countenance.provenance.sentences import finding
 
 if TYPE_CHECKING:
     from countenance.provenance.manifest import RenderClaim
+    from countenance.provenance.register import Standing
     from countenance.provenance.report import Finding, Verification
 
 __all__ = ["AsksRegister", "Trace", "register_at", "traced"]
 
 _ANSWER_LIMIT = 2 * FOUND_AT_MOST * MANIFEST_LIMIT  # base64 and its frame
 _SECONDS = 15.0
+_STANDING: dict[Standing, str] = {
+    "trusted": "",
+    "unknown": ", whom this computer does not know,",
+    "expired": ", whose certificate is not valid now,",
+}
 _TRACEABLE = ("found", "differs")
 
 
@@ -172,14 +178,14 @@ def traced(result: Verification, register: AsksRegister, trusted_pem: str) -> Ve
 
 
 def _checked(one: Registered, facts: dict[str, str], trusted_pem: str) -> Trace:
-    claim, signer, trusted = one.claim(trusted_pem)
+    claim, signer, standing = one.claim(trusted_pem)
     told = {
-        "signer": signer if trusted else f"{signer}, whom this computer does not know,",
+        "signer": f"{signer}{_STANDING[standing]}",
         "made_at": f"{claim.made_at:%Y-%m-%d %H:%M} UTC",
         "purpose": claim.purpose,
         "record_id": claim.record_id,
     }
-    return Trace(finding("register", "traced", **facts, **told), claim, one.sha256, signer, trusted)
+    return Trace(finding("register", "traced", **facts, **told), claim, one.sha256, signer, standing == "trusted")
 
 
 def _best(traces: list[Trace]) -> Trace:

@@ -33,8 +33,7 @@ if TYPE_CHECKING:
 
 __all__ = ["ConsentFacts", "Finding", "Marks", "Verification", "own_authority", "signer_name", "verify_file"]
 
-_TIME_FAILURES = frozenset({"signingCredential.expired", "claimSignature.outsideValidity"})
-_HARMLESS_TO_BYTES = credentials.FAILURES_OF_TRUST | _TIME_FAILURES
+_HARMLESS_TO_BYTES = credentials.FAILURES_OF_TRUST | credentials.FAILURES_OF_TIME
 _NAME_LIMIT = 80
 
 
@@ -167,7 +166,7 @@ def _trust(
     if integrity.state == "broken":
         return sentences.finding("trust", "not_relied_on")
     signer = signer_name(active)
-    if codes & _TIME_FAILURES:
+    if codes & credentials.FAILURES_OF_TIME:
         return sentences.finding("trust", "expired", signer=signer)
     if "signingCredential.untrusted" in codes or (store or {}).get("validation_state") != "Trusted":
         return sentences.finding("trust", "unknown_signer", signer=signer)

@@ -6,3 +6,4 @@ from pathlib import Path
 sys.path.append(str(Path(__file__).parents[2] / "provenance"))
 
 from provenance_world import *  # noqa: F403 - pytest finds fixtures by their names here
+from register_world import *  # noqa: F403

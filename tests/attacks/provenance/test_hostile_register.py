@@ -15,7 +15,6 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
-from register_world import *  # noqa: F403 - its fixtures
 from register_world import ID, OTHER, TraceOf
 
 from countenance.errors import InputError, IntegrityError
