@@ -15,6 +15,8 @@ from countenance.api_consent import (
     RequestFiles,
     SignedConsent,
     consent_accept,
+    consent_capture,
+    consent_challenge,
     consent_check,
     consent_enrol,
     consent_keygen,
@@ -24,6 +26,7 @@ from countenance.api_consent import (
     opened_project,
 )
 from countenance.api_evaluate import evaluate
+from countenance.api_ledger import consent_status_check, consent_status_publish, ledger_export, ledger_verify
 from countenance.api_provenance import attest, register_add, register_export, register_list, register_serve
 from countenance.errors import InputError
 from countenance.project import Project
@@ -46,15 +49,21 @@ __all__ = [
     "SignedConsent",
     "attest",
     "consent_accept",
+    "consent_capture",
+    "consent_challenge",
     "consent_check",
     "consent_enrol",
     "consent_keygen",
     "consent_request",
     "consent_revoke",
     "consent_sign",
+    "consent_status_check",
+    "consent_status_publish",
     "evaluate",
     "extract",
     "faces",
+    "ledger_export",
+    "ledger_verify",
     "new",
     "preview",
     "register_add",

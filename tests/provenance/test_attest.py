@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -127,6 +128,18 @@ class TestChanged:
     def test_a_piece(self, verify: Verify, attested: Attested, tmp_path: Path) -> None:
         piece = redraw(attested.output, tmp_path / "p.mkv", lambda at, rows: rows if 4 <= at < 14 else None)
         assert "a piece of the signed one, 5 to 14 of 24" in verify(piece, original=attested.output).to_text()
+
+    def test_damaged_on_the_way(self, verify: Verify, attested: Attested, tmp_path: Path) -> None:
+        """What comes before the damage is told as it is."""
+        whole = repack(attested.output, tmp_path / "whole.mkv").read_bytes()
+        (tmp_path / "cut.mkv").write_bytes(whole[: len(whole) * 2 // 3])
+        result = verify(tmp_path / "cut.mkv", original=attested.output)
+        assert state(result) == ("frames_changed", "unproven")
+        assert re.search(
+            r"Picture: (\d+) of 24 as signed; changed|a piece of the signed one, 1 to \d+", result.to_text()
+        )
+        (tmp_path / "cut.mkv").write_bytes(whole[:300])
+        assert state(verify(tmp_path / "cut.mkv", original=attested.output)) == ("not_decodable", "unproven")
 
     def test_another_recording(self, verify: Verify, attested: Attested) -> None:
         result = verify(RESOURCES / "crossing.mp4", original=attested.output)

@@ -121,7 +121,7 @@ def beside_original(copy: Verification, original: Verification) -> Verification:
 def _compared(path: Path, account: Account, signer: str) -> Attestation:
     facts = {"signer": signer, "made_at": _when(account)}
     try:
-        compared = compare(account.tracks, measure(path))
+        compared = compare(account.tracks, measure(path, damaged=True))
     except MediaError:
         return Attestation(account, finding("account", "not_decodable", **facts))
     told = " ".join(_sentence(one) for one in compared)
@@ -150,7 +150,8 @@ def _sentence(one: Comparison) -> str:
         told = f"{same}."
     elif one.piece_at is not None:
         first, last = one.piece_at + 1, one.piece_at + one.found
-        told = f"a piece of the signed one, {first} to {last} of {one.signed}, each as it was signed."
+        piece = f"a piece of the signed one, {first} to {last} of {one.signed}, each as it was signed"
+        told = f"{piece}; the rest is not here or cannot be decoded."
     elif one.same == 0:
         told = f"not one {what} is as it was signed."
     elif not one.changed:

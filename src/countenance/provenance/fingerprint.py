@@ -15,6 +15,8 @@ from fractions import Fraction
 from itertools import groupby
 from typing import TYPE_CHECKING, Any, Literal
 
+from countenance.errors import MediaError
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
@@ -90,26 +92,41 @@ class Comparison:
         return self.same == self.signed == self.found
 
 
-def measure(path: Path, progress: Progress | None = None) -> tuple[Track, ...]:
+def measure(path: Path, progress: Progress | None = None, *, damaged: bool = False) -> tuple[Track, ...]:
     """Decode a recording and take its fingerprint, one hash a part: the picture first, then each sound track.
 
     Args:
         path: a video, a photo, or a file of sound.
         progress: told the number of frames.
+        damaged: of a track that cannot be decoded from end to end, take the parts before the damage.
 
     Raises:
-        MediaError: it cannot be decoded from end to end, or is none of these.
+        MediaError: it cannot be decoded (from end to end, or at all), or is none of these.
     """
     from countenance.media.exact import photo_part, picture_parts, sound_parts
     from countenance.media.read import is_photo
 
     if is_photo(path):
-        return (_track("picture", [photo_part(path)]),)
-    tracks = [] if is_sound(path) else [_track("picture", _counted(picture_parts(path), path, progress))]
+        return (_made("picture", [_seen(photo_part(path))]),)
+    tracks = []
+    problem: MediaError | None = None
     sounds: dict[int, list[tuple[bytes, Fraction]]] = {}
-    for number, part in sound_parts(path):
-        sounds.setdefault(number, []).append(_seen(part))
+    if not is_sound(path):
+        pictures: list[tuple[bytes, Fraction]] = []
+        try:
+            for part in _counted(picture_parts(path), path, progress):
+                pictures.append(_seen(part))
+        except MediaError as error:
+            problem = error
+        tracks += [_made("picture", pictures)] if pictures else []
+    try:
+        for number, part in sound_parts(path):
+            sounds.setdefault(number, []).append(_seen(part))
+    except MediaError as error:
+        problem = problem or error
     tracks += [_made("sound", sounds[number]) for number in sorted(sounds)][: _MOST_TRACKS - 1]
+    if problem is not None and not (damaged and tracks):
+        raise problem
     return tuple(tracks)
 
 
@@ -126,10 +143,6 @@ def _counted(parts: Iterable[Part], path: Path, progress: Progress | None) -> It
 def is_sound(path: Path) -> bool:
     """Whether the name is that of a file of sound alone; the file is not opened."""
     return path.suffix.lower() in (".wav", ".mp3", ".m4a", ".flac", ".aac", ".aiff", ".aif", ".oga", ".opus")
-
-
-def _track(kind: Kind, parts: Iterable[Part]) -> Track:
-    return _made(kind, [_seen(part) for part in parts])
 
 
 def _seen(part: Part) -> tuple[bytes, Fraction]:
