@@ -24,7 +24,7 @@ LAYERS = [
     {"provenance"},
     {"evaluation"},
     {"render", "live", "playback", "forget"},
-    {"api", "api_consent", "api_evaluate", "api_ledger", "api_provenance"},
+    {"api", "api_consent", "api_evaluate", "api_ledger", "api_provenance", "api_verify"},
     {"demo", "commands", "cli", "__main__"},
 ]
 LEVEL = {name: number for number, layer in enumerate(LAYERS) for name in layer}

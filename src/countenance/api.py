@@ -28,6 +28,7 @@ from countenance.api_consent import (
 from countenance.api_evaluate import evaluate
 from countenance.api_ledger import consent_status_check, consent_status_publish, ledger_export, ledger_verify
 from countenance.api_provenance import attest, register_add, register_export, register_list, register_serve
+from countenance.api_verify import verify
 from countenance.errors import InputError
 from countenance.project import Project
 
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
     from countenance.faceset.records import SourceRecord
     from countenance.playback import PreviewReport
     from countenance.progress import Progress
-    from countenance.provenance.report import Verification
+    from countenance.provenance.sign import Signs
     from countenance.render import SwapReport
     from countenance.training.train import TrainReport
 
@@ -136,11 +137,13 @@ def faces(project: AnyProject, person: str, *, sheet: AnyPath | None = None) -> 
     Args:
         project: the project.
         person: name of the person.
-        sheet: where the contact sheet goes (.png or .jpg); ``people/NAME/contact_sheet.png`` when None.
+        sheet: where the contact sheet goes, a signed PNG; ``people/NAME/contact_sheet.png`` when None.
 
     Raises:
+        InputError: the sheet's name does not end in .png.
         ProjectError: there is no such person.
         FaceSetError: the face set is damaged or was tampered with.
+        MarkError: the sheet cannot be signed.
         OutputError: the sheet cannot be written.
     """
     from countenance.faceset.coverage import measure, shortcomings
@@ -150,13 +153,23 @@ def faces(project: AnyProject, person: str, *, sheet: AnyPath | None = None) -> 
     opened = opened_project(project)
     path = opened.faceset_path(opened.require_person(person))
     target = path.with_name("contact_sheet.png") if sheet is None else Path(sheet)
+    if target.suffix.lower() != ".png":
+        raise InputError(f"{target.name}: the contact sheet is a PNG. Give it a name that ends in .png.")
     with FaceSet.open(path) as faceset:
         faceset.verify()
         counts, sources = faceset.counts(), tuple(faceset.sources())
-        contact_sheet(faceset, target)
+        contact_sheet(faceset, target, _sealed)
         notes = shortcomings(measure(faceset, person))
         side = faceset.crop_size
     return FacesReport(person, path, counts.kept, counts.pending, counts.rejected, sources, target, notes, side)
+
+
+def _sealed(png: bytes) -> bytes:
+    from countenance.project import user_data_dir
+    from countenance.provenance.identity import SigningIdentity
+    from countenance.provenance.sign import sign_sheet
+
+    return sign_sheet(png, SigningIdentity.load_or_create(user_data_dir()))
 
 
 def train(
@@ -170,6 +183,7 @@ def train(
     early_stop: bool = True,
     device: str | None = None,
     seed: int = 0,
+    identity: Signs | None = None,
     progress: Progress | None = None,
     note: Callable[[str], None] | None = None,
 ) -> TrainReport:
@@ -180,7 +194,8 @@ def train(
 
     While it trains, the model's folder holds a marked ``preview.png``, ``curves.png`` and the ``coverage.png`` of both
     face sets (see :class:`countenance.live.LiveView`). ``note`` is called before training, with a sentence for each
-    thing that the face sets lack and one on where to look; none of it stops the training.
+    thing that the face sets lack and one on where to look; none of it stops the training. ``identity`` signs the
+    preview; this installation when None.
     """
     from countenance.live import LiveView
     from countenance.training.presets import preset as preset_named
@@ -192,7 +207,7 @@ def train(
     chosen = preset or opened.config.preset
     preset_named(chosen)  # a misspelt one is said before the faces are looked at
     lacking, picture = _coverage(opened, lender, performer)
-    view = LiveView(opened, lender, performer, chosen, coverage=picture)
+    view = LiveView(opened, lender, performer, chosen, coverage=picture, identity=identity)
     for sentence in (*lacking, f"To watch it: preview.png, curves.png and coverage.png in {view.preview.parent}."):
         if note is not None:
             note(sentence)
@@ -249,6 +264,7 @@ def swap(
     review: bool = False,
     patches: AnyPath | None = None,
     patches_format: str = "png",
+    identity: Signs | None = None,
     progress: Progress | None = None,
     note: Callable[[str], None] | None = None,
 ) -> SwapReport:
@@ -266,6 +282,8 @@ def swap(
         patches: a new folder for the painted faces apart from the footage; only where the consent record allows to
             leave out the label.
         patches_format: ``png``, or ``exr`` with the package OpenEXR.
+        identity: who signs, for instance a :class:`~countenance.provenance.installation.CallbackIdentity` whose key
+            is in a hardware module; this installation when None.
     """
     from countenance.conversion.quality import settings_for
     from countenance.render import Extras, render
@@ -286,6 +304,7 @@ def swap(
         leave_out_label=leave_out_label,
         settings=settings_for(quality, **{**(knobs or {}), "codec": codec, "encoder": encoder}),
         extras=Extras(review, None if patches is None else Path(patches), patches_format),
+        identity=identity,
         progress=progress,
         note=note,
     )
@@ -300,6 +319,7 @@ def preview(
     preset: str | None = None,
     device: str | None = None,
     loop: bool = False,
+    identity: Signs | None = None,
     tell: Callable[[str], None] | None = None,
 ) -> PreviewReport:
     """Play a swap into a page of this machine, whose address ``tell`` is called with; it begins when that is opened.
@@ -320,53 +340,6 @@ def preview(
         preset=preset or opened.config.preset,
         device=device or opened.config.device,
         loop=loop,
+        identity=identity,
         tell=tell,
     )
-
-
-def verify(
-    path: AnyPath,
-    *,
-    record: AnyPath | None = None,
-    status_list: AnyPath | None = None,
-    search_watermark: bool = True,
-    original: AnyPath | None = None,
-    register: str | Path | None = None,
-) -> Verification:
-    """Say what a file proves: integrity, trust, marks and consent, each apart.
-
-    Args:
-        path: any file; one without marks is a normal answer, not an error.
-        record: the consent record's file, where it is at hand; the ledger of the project that it lies in, if any, is
-            asked whether it was revoked.
-        status_list: the file of a status list, which says so too.
-        search_watermark: decode the picture and look for the watermark.
-        original: an attested recording that this file may be a copy of: every frame is compared.
-        register: a folder's register, or a served one's address, that is asked for a watermark without credentials;
-            nothing else makes this function use the network.
-
-    Raises:
-        MediaError: there is no such file, or it cannot be opened.
-        InputError: the original is not an attested recording, or there is no such register.
-        ConsentError: the record is not valid.
-        MarkError: this installation's own authority is damaged.
-    """
-    from countenance.provenance.attestation import beside_original
-    from countenance.provenance.trace import register_at, traced
-    from countenance.provenance.verify import own_authority, verify_file
-
-    known = revoked = None
-    asked = None if register is None else register_at(str(register))
-    if record is not None:
-        from countenance.consent.record import parse_record
-        from countenance.consent.status import known_revocation
-        from countenance.consent.strict_json import read_bounded
-
-        known = parse_record(read_bounded(Path(record), "The consent record"))
-        revoked = known_revocation(known, Path(record), None if status_list is None else Path(status_list))
-    elif status_list is not None:
-        raise InputError("A status list says something of a consent record only. Give that with --record.")
-    result = verify_file(Path(path), record=known, revoked=revoked, search_watermark=search_watermark)
-    if original is not None:
-        result = beside_original(result, verify_file(Path(original), search_watermark=False))
-    return result if asked is None else traced(result, asked, own_authority())

@@ -144,6 +144,7 @@ class LiveView:
     def _write_preview(self, sheet: UInt8, facts: CheckpointFacts, record: ConsentRecord) -> None:
         """Sign in a private folder; only what is signed, checked and logged takes the name."""
         from countenance.provenance.manifest import RenderClaim
+        from countenance.provenance.scope import scope_sha256
         from countenance.provenance.sign import sign_file
 
         claim = RenderClaim(
@@ -156,6 +157,7 @@ class LiveView:
             watermark_id=self._watermark,
             synthetic=record.synthetic,
             screens=("sexual-content", "apparent-age"),  # both face sets passed them before training
+            scope_sha256=scope_sha256(record),
         )
         # The footage of a preview is the performer's face set; of a parent only the kind and its credentials are told.
         parent = self._project.faceset_path(str(self._work.performer))
@@ -165,7 +167,7 @@ class LiveView:
                 Image.fromarray(sheet).save(unsigned, "PNG", compress_level=3)  # 6 takes twice as long for 3 % less
             except OSError as error:
                 raise output_error(self.preview, error) from error
-            sign_file(unsigned, signed, parent=parent, claim=claim, identity=self._signer())
+            sign_file(unsigned, signed, parent=parent, claim=claim, identity=self._signer(), timestamp=False)
             self._log(facts, record)
             try:
                 signed.chmod(0o600)  # it shows the performer, who may be a witness to be hidden

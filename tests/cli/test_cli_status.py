@@ -94,18 +94,18 @@ def test_an_old_render_is_valid_when_made_revoked_since(
     path = world.project.consent_path("vera")
     words = ["verify", str(render), "--record", str(path), "--no-watermark", "--json"]
     assert run(words) == 0
-    assert json.loads(capsys.readouterr().out)["layers"]["consent"]["state"] == "matches"
+    assert json.loads(capsys.readouterr().out)["layers"]["consent_now"]["state"] == "in_force"
     world.later(minutes=30)
     revoke(world.project, record, clock=world.clock)
     assert run(words) == 0
-    consent = json.loads(capsys.readouterr().out)["layers"]["consent"]
-    assert consent["state"] == "matches_revoked_since"
-    assert "valid when made, revoked since" in consent["sentence"]
+    layers = json.loads(capsys.readouterr().out)["layers"]
+    assert (layers["consent_then"]["state"], layers["consent_now"]["state"]) == ("in_force", "revoked")
+    assert "ask whether this may still be shown" in layers["consent_now"]["sentence"]
     assert run(["verify", str(render), "--status-list", "x", "--no-watermark"]) == 2
 
     def told(revoked: Revoked) -> tuple[str, str]:
         result = verify_file(render, record=parse_record(path.read_bytes()), revoked=revoked, search_watermark=False)
-        return result.consent.state, result.verdict
+        return result.consent.then.state, result.verdict
 
-    assert told(Revoked(world.now, exact=False)) == ("matches_revoked", "holds")
-    assert told(Revoked(claim.made_at - timedelta(days=1), exact=True)) == ("matches_revoked_then", "unproven")
+    assert told(Revoked(world.now, exact=False)) == ("perhaps_revoked", "holds")
+    assert told(Revoked(claim.made_at - timedelta(days=1), exact=True)) == ("revoked", "unproven")

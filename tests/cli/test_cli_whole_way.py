@@ -77,7 +77,7 @@ def test_the_render_verifies_with_its_record(finished: Finished, countenance: Ru
     told = countenance("verify", finished.render, "--record", record, "--json")
     assert told.code == 0
     assert told.json["verdict"] == "holds"
-    assert told.json["layers"]["consent"]["state"] == "matches"
+    assert told.json["layers"]["consent_then"]["state"] == "in_force"
     assert told.json["claim"]["watermark"] == finished.told["swap"].json["swap"]["watermark"]
     assert "The proof holds" in countenance("verify", finished.render).out
 

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 from countenance.demo.charts import Series, line_chart
-from countenance.demo.page import render_page
-from countenance.demo.pictures import Row, contact_sheet, spread_indexes
+from countenance.demo.page import Picture, render_page
+from countenance.demo.pictures import Row, contact_sheet, jpeg_bytes, spread_indexes
 
 STAGE = {"name": "train", "title": "Train", "says": "3 iterations", "reused": False}
 SCORE = {"ssim": 0.8, "psnr_db": 23.4, "inner_ssim": 0.79, "inner_psnr_db": 22.0, "ssim_by_frame": [0.7, 0.8, 0.9]}
@@ -55,7 +55,7 @@ FACTS: dict[str, Any] = {
     "seconds": 400.0,
     "made_in_seconds": 400.0,
 }
-SHEET = np.zeros((30, 40, 3), np.uint8)
+SHEET = Picture(jpeg_bytes(np.zeros((30, 40, 3), np.uint8)), (30, 40))
 
 
 class _Balanced(HTMLParser):

@@ -114,7 +114,7 @@ def test_coverage_thumbnails_and_sheet_come_from_averaged_crops(project: Project
             ids = [record.id for record in faceset.records("kept")]
             found[person] = measure(faceset, "vera"), np.stack(faceset.thumbnails(ids))
             if crop == 512:
-                contact_sheet(faceset, tmp_path / "sheet.png")
+                contact_sheet(faceset, tmp_path / "sheet.png", bytes)
     (usual, small), (large, thumbnails) = found["usual"], found["large"]
     assert thumbnails.shape == (20, 64, 64, 3)
     assert np.abs(thumbnails.astype(int) - small).mean() < 2.0

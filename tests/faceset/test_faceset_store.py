@@ -190,7 +190,7 @@ def test_enough_faces_are_counted(tmp_path: Path) -> None:
 @pytest.mark.parametrize("count", [0, 1, 70])
 def test_the_contact_sheet_is_drawn_for_any_number_of_faces(tmp_path: Path, count: int) -> None:
     with a_set(tmp_path / "вера $x" / "faces.sqlite", count=count) as faceset:
-        contact_sheet(faceset, tmp_path / "sheet.png")
+        contact_sheet(faceset, tmp_path / "sheet.png", bytes)
     from PIL import Image
 
     with Image.open(tmp_path / "sheet.png") as picture:
@@ -200,16 +200,16 @@ def test_the_contact_sheet_is_drawn_for_any_number_of_faces(tmp_path: Path, coun
 
 def test_the_contact_sheet_shows_the_faces_and_fails_cleanly(tmp_path: Path) -> None:
     with a_set(tmp_path / "faces.sqlite", count=3) as faceset:
-        contact_sheet(faceset, tmp_path / "sheet.png")
+        contact_sheet(faceset, tmp_path / "sheet.png", bytes)
         with pytest.raises(OutputError):
-            contact_sheet(faceset, tmp_path / "no folder" / "sheet.png")
+            contact_sheet(faceset, tmp_path / "no folder" / "sheet.png", bytes)
     from PIL import Image
 
     with Image.open(tmp_path / "sheet.png") as picture:
         top = np.asarray(picture.convert("RGB"))[60:200, 20:400].astype(int)
     assert (np.ptp(top, axis=2) > 60).mean() > 0.3  # coloured squares, not white paper
     with FaceSet.open(tmp_path / "empty.sqlite", create=True) as faceset, pytest.raises(NoFaceError, match="empty"):
-        contact_sheet(faceset, tmp_path / "none.png")
+        contact_sheet(faceset, tmp_path / "none.png", bytes)
 
 
 def test_the_file_is_plain_sqlite_that_others_can_read(tmp_path: Path) -> None:

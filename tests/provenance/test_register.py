@@ -84,17 +84,18 @@ class TestEntries:
 
 def camera_clip(clip: Path, target: Path, identity: SigningIdentity) -> Path:
     """Footage that a camera signed, with what cameras write into it."""
-    from countenance.provenance.sign import sign_stream
+    from countenance.provenance.sign import SignerOf, sign_stream
 
     definition = {
         "claim_generator_info": [{"name": "Camera"}],
         "title": "DSC_1234",
         "format": "video/mp4",
+        "ingredients": [],
         "assertions": [{"label": "org.camera.place", "data": {"latitude": "55.7 N"}}],
     }
     parent = {"title": "x", "format": "video/mp4", "relationship": "parentOf"}
     with clip.open("rb") as source, target.open("w+b") as out:
-        sign_stream(source, out, "video/mp4", definition, parent, identity, True)
+        sign_stream(source, out, "video/mp4", definition, parent, SignerOf(identity, timestamp=False), True)
     return target
 
 

@@ -126,8 +126,13 @@ class TestManifest:
         assert opened["action"] == "c2pa.opened"
         assert edited["digitalSourceType"] == SOURCE_TYPE
         assert bound["action"] == "c2pa.watermarked.bound"
-        assert manifest["ingredients"][0]["relationship"] == "parentOf"
-        assert {e["use"] for e in assertions["c2pa.training-mining"]["entries"].values()} == {"notAllowed"}
+        assert [one["relationship"] for one in manifest["ingredients"]] == ["parentOf", "inputTo"]
+        linked = edited["parameters"]["ingredients"][0]["url"]
+        assert linked.endswith(manifest["ingredients"][1]["label"])
+        for house in ("c2pa", "cawg"):
+            entries = assertions[f"{house}.training-mining"]["entries"]
+            assert len(entries) == 4
+            assert all(one["use"] == "notAllowed" for one in entries.values())
         assert assertions["c2pa.soft-binding"]["blocks"][0]["value"] == "ECAwQFA="
         assert assertions[CONSENT_LABEL]["record_sha256"] == claim.record_sha256
         generator = manifest["claim_generator_info"][0]
@@ -251,7 +256,7 @@ class TestSignFile:
         class Broken:
             authority_pem = ""
 
-            def signer(self) -> c2pa.Signer:
+            def signer(self, *, timestamp: bool = True) -> c2pa.Signer:
                 raise c2pa.C2paError("the module does not answer")
 
         self.fails(tmp_path, swap, MarkError, parent=footage, claim=claim, identity=Broken())
@@ -267,7 +272,7 @@ class TestSignFile:
         class Interrupted:
             authority_pem = ""
 
-            def signer(self) -> c2pa.Signer:
+            def signer(self, *, timestamp: bool = True) -> c2pa.Signer:
                 raise KeyboardInterrupt
 
         self.fails(tmp_path, swap, KeyboardInterrupt, parent=footage, claim=claim, identity=Interrupted())

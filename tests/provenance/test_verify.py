@@ -11,6 +11,7 @@ from pathlib import Path
 import av
 import pytest
 
+from countenance.consent.revoke import Revoked
 from countenance.errors import MarkError, MediaError
 from countenance.provenance.identity import SigningIdentity
 from countenance.provenance.manifest import RenderClaim
@@ -63,11 +64,15 @@ class TestSigned:
         result = verify(sign(tmp_path / "f.mp4", unsigned=watermarked), search_watermark=True)
         assert states(result) == {
             "integrity": "intact",
+            "signature": "valid",
             "trust": "trusted",
-            "footage": "none",
+            "time": "stated",
+            "parents": "none",
             "label": "claimed",
             "watermark": "matches",
-            "consent": "named",
+            "consent_then": "named",
+            "consent_now": "unknown",
+            "screens": "claimed",
         }
         assert (result.verdict, result.exit_code, result.codes) == ("holds", 0, ())
         assert "Countenance local signer" in result.trust.sentence
@@ -128,14 +133,7 @@ class TestWatermark:
 
     def test_unmarked_footage(self, verify, footage: Path) -> None:
         result = verify(footage, search_watermark=True)
-        assert states(result) == {
-            "integrity": "absent",
-            "trust": "absent",
-            "footage": "absent",
-            "label": "absent",
-            "watermark": "absent",
-            "consent": "absent",
-        }
+        assert set(states(result).values()) == {"absent"}
         assert (result.verdict, result.exit_code) == ("unproven", 1)
 
 
@@ -143,36 +141,60 @@ class TestConsent:
     NOW = MADE_AT + timedelta(days=1)
 
     @pytest.mark.parametrize(
-        ("record", "now", "state", "verdict"),
+        ("record", "now", "then", "today", "verdict"),
         [
-            (Record(), NOW, "matches", "holds"),
-            (Record(), MADE_AT + timedelta(days=11), "matches_expired_since", "holds"),
-            (Record(not_before=MADE_AT + timedelta(hours=1)), NOW, "matches_not_in_force_then", "unproven"),
-            (Record(expires=MADE_AT), NOW, "matches_not_in_force_then", "unproven"),
-            (Record(sha256="0" * 64), NOW, "other_record", "unproven"),
+            (Record(), NOW, "in_force", "in_force", "holds"),
+            (Record(), MADE_AT + timedelta(days=11), "in_force", "expired", "holds"),
+            (Record(not_before=MADE_AT + timedelta(hours=1)), NOW, "not_in_force", "in_force", "unproven"),
+            (Record(not_before=MADE_AT + timedelta(days=2)), NOW, "not_in_force", "not_yet", "unproven"),
+            (Record(expires=MADE_AT), NOW, "not_in_force", "expired", "unproven"),
+            (Record(sha256="0" * 64), NOW, "other_record", "other_record", "unproven"),
         ],
     )
     def test_with_the_record_at_hand(
-        self, verify, signed: Path, record: Record, now: datetime, state: str, verdict: str
+        self, verify, signed: Path, record: Record, now: datetime, then: str, today: str, verdict: str
     ) -> None:
         result = verify(signed, record=record, clock=lambda: now)
-        assert (result.consent.state, result.verdict) == (state, verdict)
+        assert (result.consent.then.state, result.consent.now.state, result.verdict) == (then, today, verdict)
+
+    @pytest.mark.parametrize(
+        ("days", "exact", "then", "today", "verdict"),
+        [
+            (+0.5, True, "in_force", "revoked", "holds"),
+            (+0.5, False, "perhaps_revoked", "revoked_some_time", "holds"),
+            (-0.5, True, "revoked", "revoked", "unproven"),
+            (-0.5, False, "revoked", "revoked_some_time", "unproven"),
+        ],
+    )
+    def test_revoked(self, verify, signed: Path, days: float, exact: bool, then: str, today: str, verdict: str) -> None:
+        revoked = Revoked(MADE_AT + timedelta(days=days), exact)
+        result = verify(signed, record=Record(), revoked=revoked, clock=lambda: self.NOW)
+        assert (result.consent.then.state, result.consent.now.state, result.verdict) == (then, today, verdict)
+
+    def test_another_scope(self, verify, sign, claim: RenderClaim, tmp_path: Path) -> None:
+        stated = dataclasses.replace(claim, scope_sha256="5c" * 32)
+        path = sign(tmp_path / "f.mp4", states=stated)
+        same = verify(path, record=Record(), scope_sha256="5c" * 32, clock=lambda: self.NOW)
+        assert (same.consent.then.state, same.verdict) == ("in_force", "holds")
+        assert same.to_dict()["claim"]["scope_sha256"] == "5c" * 32
+        other = verify(path, record=Record(), scope_sha256="5d" * 32, clock=lambda: self.NOW)
+        assert (other.consent.then.state, other.verdict) == ("other_scope", "unproven")
 
     def test_a_record_proves_nothing_for_an_unmarked_file(self, verify, footage: Path) -> None:
-        assert verify(footage, record=Record()).consent.state == "absent"
+        assert verify(footage, record=Record()).consent.then.state == "absent"
 
 
 class TestFootage:
     def test_withheld(self, verify, sign, signed: Path, tmp_path: Path) -> None:
         result = verify(sign(tmp_path / "f.mp4", parent=signed))
-        assert (result.footage.state, result.verdict) == ("withheld", "holds")
+        assert (result.parents.state, result.verdict) == ("withheld", "holds")
 
     def test_disclosed(self, verify, sign, signed: Path, claim: RenderClaim, tmp_path: Path) -> None:
         shown = dataclasses.replace(claim, disclose_footage=True)
         child = sign(tmp_path / "child.mp4", parent=signed, states=shown)
-        assert verify(child).footage.state == "intact"
+        assert verify(child).parents.state == "intact"
         grandchild = sign(tmp_path / "grandchild.mp4", parent=child, states=shown)
-        assert (verify(grandchild).footage.state, verify(grandchild).verdict) == ("intact", "holds")
+        assert (verify(grandchild).parents.state, verify(grandchild).verdict) == ("intact", "holds")
 
     def test_changed_footage_does_not_hide_behind_its_child(
         self, verify, sign, signed: Path, claim: RenderClaim, tmp_path: Path
@@ -186,20 +208,20 @@ class TestFootage:
         grandchild = sign(tmp_path / "grandchild.mp4", parent=child, states=shown)
         for path in (child, grandchild):
             result = verify(path)
-            assert (result.integrity.state, result.footage.state, result.verdict) == ("intact", "broken", "unproven")
+            assert (result.integrity.state, result.parents.state, result.verdict) == ("intact", "broken", "unproven")
         hidden = verify(sign(tmp_path / "hidden.mp4", parent=parent))
-        assert (hidden.footage.state, hidden.verdict) == ("withheld_broken", "unproven")
+        assert (hidden.parents.state, hidden.verdict) == ("withheld_broken", "unproven")
 
 
 class TestReport:
     def test_json_and_text_say_the_same(self, verify, signed: Path) -> None:
         result = verify(signed)
         data = json.loads(result.to_json())
-        assert data["schema"] == 1
+        assert data["schema"] == 2
         assert data["file"] == signed.name
         assert data["verdict"] == result.verdict
         assert data["claim"]["watermark"] == "1020304050"
-        assert set(data["layers"]) == {"integrity", "trust", "footage", "label", "watermark", "consent"}
+        assert list(data["layers"]) == [*result.layers]
         for layer in data["layers"].values():
             assert layer["sentence"] in result.to_text()
         assert VERDICTS[result.verdict] in result.to_text()
@@ -211,10 +233,13 @@ class TestReport:
         assert EXIT_CODES == {"holds": 0, "unproven": 1, "broken": 3}
 
     def test_every_good_answer_says_what_it_does_not_mean(self) -> None:
-        for layer, state in [("integrity", "intact"), ("trust", "trusted"), ("integrity", "absent")]:
-            assert any(
-                word in SENTENCES[layer][state] for word in ("does not", "not a person", "names an installation")
-            )
+        for layer, state in [
+            ("integrity", "intact"),
+            ("trust", "trusted"),
+            ("integrity", "absent"),
+            ("time", "stamped"),
+        ]:
+            assert "does not" in SENTENCES[layer][state] or "it does not say" in SENTENCES[layer][state]
         assert "does not make the scene" in VERDICTS["holds"]
         assert "does not mean that the file is genuine" in VERDICTS["unproven"]
 

@@ -53,7 +53,7 @@ def test_it_shows_the_veiled_spans_and_carries_every_mark(project: Project, foot
     found = verify_file(clip)
     assert found.verdict == "holds"
     assert found.layers["label"].state == "claimed"
-    assert found.layers["footage"].state in ("intact", "withheld")  # its parent is the render, which is signed
+    assert found.layers["parents"].state in ("intact", "withheld")  # its parent is the render, which is signed
     assert found.claim is not None
     assert found.claim.watermark_id not in (None, bytes.fromhex(report.watermark))
     rows = renders_logged(project)
@@ -66,7 +66,7 @@ def test_it_shows_the_veiled_spans_and_carries_every_mark(project: Project, foot
 def test_the_render_s_own_credentials_come_along(project: Project, footage: Path) -> None:
     report = rendered(project, footage, review=True)
     assert report.review is not None
-    assert verify_file(report.review, search_watermark=False).layers["footage"].state == "intact"
+    assert verify_file(report.review, search_watermark=False).layers["parents"].state == "intact"
     assert names(project.renders_dir) == {"out.mp4", "out.review.mp4"}
 
 

@@ -188,7 +188,7 @@ def test_one_view_is_one_row_in_the_ledger_and_the_next_view_another(story: Stor
 class NoSigner:
     authority_pem = ""
 
-    def signer(self):
+    def signer(self, *, timestamp: bool = True):
         raise MarkError("There is no key. Make one.")
 
 

@@ -23,6 +23,20 @@ __all__ = ["verify"]
     help="The status list that the record names, as a file.",
 )
 @click.option(
+    "--trust",
+    metavar="FILE",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    help="Trust this authority too (PEM); can be given several times.",
+)
+@click.option(
+    "--trust-time",
+    metavar="FILE",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    help="Trust this authority of timestamp services (PEM); can be given several times.",
+)
+@click.option(
     "--original",
     metavar="FILE",
     type=click.Path(path_type=Path),
@@ -39,12 +53,14 @@ def verify(
     file: Path,
     record: Path | None,
     status_list: Path | None,
+    trust: tuple[Path, ...],
+    trust_time: tuple[Path, ...],
     original: Path | None,
     register: str | None,
     no_watermark: bool,
     as_json: bool,
 ) -> int:
-    """Say what a file proves: is it what was signed, by whom, with which marks, under which consent.
+    """Say what a file proves: is it what was signed, by whom, when, with which marks, under which consent.
 
     It also reads what this program signs beside renders: a ledger's export and a certificate of destruction.
 
@@ -57,6 +73,7 @@ def verify(
     Examples:
       countenance verify scene-swapped.mp4
       countenance verify scene-swapped.mp4 --record people/vera/consent.json --json
+      countenance verify theirs.mp4 --trust their-authority.crt
     """
     from countenance import api
     from countenance.provenance.papers import paper_kind, verify_paper
@@ -70,6 +87,8 @@ def verify(
         file,
         record=record,
         status_list=status_list,
+        trust=trust,
+        trust_time=trust_time,
         search_watermark=not no_watermark,
         original=original,
         register=register,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 from importlib.resources import files
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from countenance.atomic import write_bytes
 from countenance.demo.charts import Series, line_chart
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from countenance.types import UInt8
 
-__all__ = ["SHEET_COLUMNS", "charts", "draw_sheet", "render_page", "write_page"]
+__all__ = ["SHEET_COLUMNS", "Picture", "charts", "draw_sheet", "render_page", "write_page"]
 
 SHEET_COLUMNS = 5
 """Frames on the contact sheet."""
@@ -28,8 +28,15 @@ _ROWS = {
 }
 
 
+class Picture(NamedTuple):
+    """The contact sheet for the page: a signed JPEG, and its height and width in pixels."""
+
+    jpeg: bytes
+    size_hw: tuple[int, int]
+
+
 def write_page(out: Path, facts: Mapping[str, Any], clips: Mapping[str, Path]) -> None:
-    """Draw ``contact_sheet.png`` and write ``report.html``.
+    """Draw ``contact_sheet.png`` and write ``report.html``; both pictures are marked and signed like the render.
 
     Args:
         out: the folder for both.
@@ -38,11 +45,17 @@ def write_page(out: Path, facts: Mapping[str, Any], clips: Mapping[str, Path]) -
 
     Raises:
         MediaError: a clip cannot be read.
+        MarkError: the pictures cannot be signed, or the render is not.
         OutputError: a file cannot be written.
     """
-    sheet = draw_sheet(clips, int(facts["render"]["frames"]))
-    write_bytes(out / "contact_sheet.png", png_bytes(sheet))
-    write_bytes(out / "report.html", render_page(facts, sheet).encode("utf-8"))
+    from countenance.demo.sealed import Seal
+
+    seal = Seal(clips["swap"])
+    sheet = seal.mark(draw_sheet(clips, int(facts["render"]["frames"])))
+    size_hw = (sheet.shape[0], sheet.shape[1])
+    write_bytes(out / "contact_sheet.png", seal.sign(png_bytes(sheet), "contact_sheet.png"))
+    picture = Picture(seal.sign(jpeg_bytes(sheet), "contact_sheet.jpg"), size_hw)
+    write_bytes(out / "report.html", render_page(facts, picture).encode("utf-8"))
 
 
 def draw_sheet(clips: Mapping[str, Path], frames: int) -> UInt8:
@@ -79,12 +92,12 @@ def charts(facts: Mapping[str, Any]) -> dict[str, str]:
     }
 
 
-def render_page(facts: Mapping[str, Any], sheet: UInt8) -> str:
+def render_page(facts: Mapping[str, Any], sheet: Picture) -> str:
     """The page as HTML with everything inside; texts are escaped by the template engine.
 
     Args:
         facts: what the demo found out.
-        sheet: the contact sheet, uint8 ``(H, W, 3)``.
+        sheet: the contact sheet.
     """
     import jinja2
     from markupsafe import Markup
@@ -92,16 +105,14 @@ def render_page(facts: Mapping[str, Any], sheet: UInt8) -> str:
     source = (files("countenance") / "data" / "report.html.j2").read_text(encoding="utf-8")
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True)
     environment.filters["clock"] = _clock
-    picture = base64.b64encode(jpeg_bytes(sheet)).decode("ascii")
+    picture = base64.b64encode(sheet.jpeg).decode("ascii")
     longest = max(stage["made_in_seconds"] for stage in facts["stages"])
-    return environment.from_string(
-        source
-    ).render(
+    return environment.from_string(source).render(
         facts,
         # Our own SVG, every text in it escaped where it was drawn.
         chart={name: Markup(svg) for name, svg in charts(facts).items()},  # noqa: S704
         sheet=f"data:image/jpeg;base64,{picture}",
-        sheet_hw=sheet.shape[:2],
+        sheet_hw=sheet.size_hw,
         longest=max(longest, 1e-9),
         reused=sum(stage["reused"] for stage in facts["stages"]),
     )

@@ -13,7 +13,7 @@ from countenance.errors import NoFaceError
 from countenance.geometry import CROP_SIZE
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from countenance.faceset.records import FaceRecord
@@ -28,7 +28,7 @@ _INK, _QUIET, _KEPT, _GONE = "#1d2430", "#6b7686", "#2f6fb3", "#c0553a"
 _COVERAGE_DEGREES = 10.0
 
 
-def contact_sheet(faceset: FaceSet, path: Path) -> None:
+def contact_sheet(faceset: FaceSet, path: Path, seal: Callable[[bytes], bytes]) -> None:
     """Draw a face set to a PNG of 1500 × 1300 pixels.
 
     Kept faces are chosen to show the variety: each one shown is the one that differs most, in pose and expression, from
@@ -38,6 +38,7 @@ def contact_sheet(faceset: FaceSet, path: Path) -> None:
     Args:
         faceset: an open face set.
         path: where the PNG goes; it appears complete or not at all.
+        seal: signs the PNG (see :func:`countenance.provenance.sign.sign_sheet`).
 
     Raises:
         NoFaceError: the face set is empty.
@@ -61,7 +62,7 @@ def contact_sheet(faceset: FaceSet, path: Path) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # a name in a script that the font lacks is drawn as boxes
         figure.savefig(buffer, format="png", facecolor="white")
-    write_bytes(path, buffer.getvalue())
+    write_bytes(path, seal(buffer.getvalue()))
 
 
 def _figure() -> Any:

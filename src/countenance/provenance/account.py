@@ -117,6 +117,7 @@ def account_manifest(account: Account, media_type: str) -> dict[str, Any]:
         "claim_generator_info": [{"name": "Countenance", "version": __version__}],
         "title": "Recording with an account",  # neutral: a file's name may name a person or a place
         "format": media_type,
+        "ingredients": [],
         "assertions": [
             {"label": ACCOUNT_LABEL, "data": stated},
             {"label": "c2pa.training-mining", "data": {"entries": _NOT_FOR_TRAINING}},

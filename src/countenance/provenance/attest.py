@@ -15,7 +15,7 @@ from countenance.provenance import credentials
 from countenance.provenance.account import Account, account_manifest
 from countenance.provenance.fingerprint import is_sound, measure
 from countenance.provenance.manifest import footage_ingredient
-from countenance.provenance.sign import check_signed, footage_credentials, refuse_shared_sidecar, sign_stream
+from countenance.provenance.sign import SignerOf, check_signed, footage_credentials, refuse_shared_sidecar, sign_stream
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -110,7 +110,8 @@ def _signed(recording: Path, target: Path, kind: str, account: Account, identity
             disclosed = again if parent else None
             embedded = credentials.embeds(recording)
             definition = account_manifest(account, kind)
-            return sign_stream(source, stream, kind, definition, ingredient, identity, embedded, disclosed)
+            signer = SignerOf(identity, timestamp=True)
+            return sign_stream(source, stream, kind, definition, ingredient, signer, embedded, disclosed)
     except OSError as error:
         raise output_error(target, error) from error
 

@@ -14,13 +14,14 @@ from countenance.conversion.report import timecode
 from countenance.errors import InputError, MediaError
 from countenance.provenance import credentials
 from countenance.provenance.account import Account, read_account, shown
+from countenance.provenance.evidence import HARMLESS_TO_BYTES
 from countenance.provenance.fingerprint import compare, measure
 from countenance.provenance.sentences import finding
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from pathlib import Path
 
+    from countenance.provenance.evidence import Evidence
     from countenance.provenance.fingerprint import Comparison
     from countenance.provenance.report import Finding, Verification
 
@@ -72,26 +73,22 @@ class Attestation:
         }
 
 
-def attestation_of(
-    path: Path, active: Mapping[str, Any] | None, codes: set[str], signer: str, *, intact: bool, decode: bool
-) -> Attestation | None:
+def attestation_of(path: Path, evidence: Evidence, *, decode: bool) -> Attestation | None:
     """The account in a file, judged; None where there is none that somebody signed.
 
     Args:
         path: the file.
-        active: its active manifest.
-        codes: the failure codes of its credentials.
-        signer: who signed, made fit for a terminal.
-        intact: whether the bytes are the signed ones.
-        decode: compare the frames of a file whose bytes are not.
+        evidence: of the file.
+        decode: compare the frames of a file whose bytes are not the signed ones.
     """
-    account = read_account(active) if active is not None else None
+    account = read_account(evidence.active) if evidence.active is not None else None
     if account is None:
         return None
-    if intact:
+    signer, codes = evidence.signer, evidence.failures | evidence.delta_failures
+    if evidence.integrity.state == "intact":
         return Attestation(account, finding("account", "stands", signer=signer, made_at=_when(account)))
-    doubts = codes & (credentials.FAILURES_OF_TRUST | credentials.FAILURES_OF_TIME)
-    if codes - doubts - credentials.FAILURES_OF_BINDING:
+    doubts = codes & HARMLESS_TO_BYTES
+    if codes - doubts - credentials.FAILURES_OF_BINDING or not codes & credentials.FAILURES_OF_BINDING:
         return None  # what it states was edited, or the signature does not hold
     name = f"{signer}{_UNKNOWN}" if doubts else signer
     if not decode:

@@ -15,10 +15,13 @@ __all__ = [
     "FAILURES_OF_TIME",
     "FAILURES_OF_TRUST",
     "STORE_TYPE",
+    "VALIDITY",
+    "codes",
     "context",
     "embeds",
     "failure_codes",
     "has_remains",
+    "is_elsewhere",
     "media_type",
     "parent_type",
     "read_store",
@@ -51,13 +54,14 @@ _STORE_MARKS = (
     b"c2pa.assertions\x00",
     b"c2pa.signature\x00",
 )
+_BLOCK = 1024 * 1024  # bytes read at a time
 _SIDECAR_LIMIT = 64 * 2**20  # bytes; it is read whole
 
 FAILURES_OF_TRUST = frozenset({"signingCredential.untrusted"})
 """Failure codes that say nothing against the file: the signer is only not on our list."""
 
 FAILURES_OF_TIME = frozenset({"signingCredential.expired", "claimSignature.outsideValidity"})
-"""Failure codes that say: the certificate is not valid now, and nothing proves when it signed."""
+"""Failure codes that say: the certificate was not valid at the time that counts."""
 
 FAILURES_OF_BINDING = frozenset(
     {
@@ -73,6 +77,9 @@ FAILURES_OF_BINDING = frozenset(
 
 STORE_TYPE = "application/c2pa"
 """MIME type of a manifest store by itself."""
+
+VALIDITY = "countenance.validity"
+"""Where :func:`read_store` puts the certificate's validity, two ISO times; no key of the standard looks like it."""
 
 
 def media_type(path: Path) -> str | None:
@@ -96,11 +103,12 @@ def sidecar_path(path: Path) -> Path:
     return path.with_suffix(".c2pa")
 
 
-def context(trusted_pem: str = "") -> c2pa.Context:
+def context(trusted_pem: str = "", time_pem: str = "") -> c2pa.Context:
     """The library's settings: offline, no thumbnails, check what was written, trust these authorities only.
 
     Args:
         trusted_pem: certificates of trusted authorities, PEM, one after the other; may be empty.
+        time_pem: those of timestamp services, who cannot vouch for signers.
     """
     settings: dict[str, Any] = {
         "version": 1,
@@ -113,14 +121,24 @@ def context(trusted_pem: str = "") -> c2pa.Context:
             "ocsp_fetch": False,
             "remote_manifest_fetch": False,
         },
-        "builder": {"thumbnail": {"enabled": False}},  # a thumbnail of the footage would show the hidden face
+        "builder": {
+            "thumbnail": {"enabled": False},  # a thumbnail of the footage would show the hidden face
+            "bmff_hash_exclude_free_and_skip_boxes": False,  # the standard lets them out; so nothing can hide in them
+        },
     }
+    trust: dict[str, Any] = {}
     if trusted_pem:
-        settings["trust"] = {"trust_anchors": trusted_pem}
+        trust["trust_anchors"] = trusted_pem
+    if time_pem:
+        trust["anchors"] = [{"trust_anchors": time_pem, "trust_kind": "tsa", "trust_uri": "time"}]
+    if trust:
+        settings["trust"] = trust
     return c2pa.Context.from_dict(settings)
 
 
-def read_store(path: Path, trusted_pem: str = "", *, kind: str | None = None) -> dict[str, Any] | None:
+def read_store(
+    path: Path, trusted_pem: str = "", *, time_pem: str = "", kind: str | None = None
+) -> dict[str, Any] | None:
     """The manifest store of a file with the library's checks, as ``c2pa.Reader.json`` words it.
 
     A kind of file that cannot hold them has them beside itself (see :func:`sidecar_path`).
@@ -128,10 +146,12 @@ def read_store(path: Path, trusted_pem: str = "", *, kind: str | None = None) ->
     Args:
         path: a media file.
         trusted_pem: see :func:`context`.
+        time_pem: likewise.
         kind: MIME type, where the suffix does not tell.
 
     Returns:
-        None when there are no credentials, neither in the file nor beside it.
+        The store; under :data:`VALIDITY` also from when to when the certificate is valid. None when there are no
+        credentials, neither in the file nor beside it.
 
     Raises:
         c2pa.C2paError: the file or its credentials cannot be parsed, or the credentials lie on the network.
@@ -142,23 +162,34 @@ def read_store(path: Path, trusted_pem: str = "", *, kind: str | None = None) ->
     if manifest is None and kind in _BESIDE.values():
         return None
     with path.open("rb") as stream:
-        return read_store_of(stream, kind, manifest, trusted_pem)
+        return read_store_of(stream, kind, manifest, trusted_pem, time_pem)
 
 
 def read_store_of(
-    stream: BinaryIO, kind: str | None, manifest: bytes | None, trusted_pem: str
+    stream: BinaryIO, kind: str | None, manifest: bytes | None, trusted_pem: str, time_pem: str = ""
 ) -> dict[str, Any] | None:
     """Like :func:`read_store` for an open file; ``manifest`` is what lies beside it, None where it is inside."""
     with ExitStack() as stack:
-        settings = stack.enter_context(context(trusted_pem))
+        settings = stack.enter_context(context(trusted_pem, time_pem))
         try:
             reader = stack.enter_context(c2pa.Reader(kind, stream, manifest, context=settings))
         except c2pa.C2paError.ManifestNotFound:
             return None
         store = json.loads(reader.json())
-    if not isinstance(store, dict):
-        raise c2pa.C2paError("the manifest store is not an object")
+        if not isinstance(store, dict):
+            raise c2pa.C2paError("the manifest store is not an object")
+        store[VALIDITY] = _validity(json.loads(reader.crjson()), store.get("active_manifest"))
     return store
+
+
+def _validity(told: Any, label: object) -> list[str] | None:
+    """From when to when the active manifest's certificate is valid, or None where that is not told."""
+    try:
+        [manifest] = [one for one in told["manifests"] if one["label"] == label]
+        validity = manifest["signature"]["certificateInfo"]["validity"]
+        return [str(validity[key]) for key in ("notBefore", "notAfter")]
+    except (KeyError, TypeError, ValueError):
+        return None
 
 
 def is_elsewhere(error: c2pa.C2paError | None) -> bool:
@@ -184,10 +215,21 @@ def has_remains(path: Path) -> bool:
     """
     if media_type(path) in _BESIDE.values() and sidecar_path(path).is_file():
         return True
-    if path.stat().st_size == 0:
-        return False
-    with path.open("rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as data:
-        return any(data.find(mark) >= 0 for mark in _STORE_MARKS)
+    longest = max(map(len, _STORE_MARKS))
+    with path.open("rb") as stream:
+        tail = b""
+        while block := stream.read(_BLOCK):  # piece by piece: the file may be larger than the memory
+            data = tail + block
+            if any(mark in data for mark in _STORE_MARKS):
+                return True
+            tail = data[1 - longest :]
+    return False
+
+
+def codes(results: Any, group: str) -> frozenset[str]:
+    """The codes of one group (``success``, ``informational``, ``failure``) in one manifest's results."""
+    entries = results.get(group) if isinstance(results, dict) else None
+    return frozenset(str(entry.get("code")) for entry in entries or () if isinstance(entry, dict))
 
 
 def stored_manifest(path: Path, limit: int) -> bytes | None:
@@ -223,5 +265,4 @@ def failure_codes(results: Any) -> set[str]:
     groups = [results.get("activeManifest")]
     for delta in results.get("ingredientDeltas") or ():
         groups.append(delta.get("validationDeltas") if isinstance(delta, dict) else None)
-    failures = [entry for group in groups if isinstance(group, dict) for entry in group.get("failure") or ()]
-    return {str(entry.get("code")) for entry in failures if isinstance(entry, dict)}
+    return {code for group in groups for code in codes(group, "failure")}

@@ -45,7 +45,9 @@ class NamedIdentity:
 
     def load(self) -> SigningIdentity:
         """The keys to sign with (raises MarkError: damaged, expired or readable by others)."""
-        return SigningIdentity.load(self.folder)
+        from countenance.provenance.installation import timestamp_url
+
+        return SigningIdentity.load(self.folder, timestamp_url=timestamp_url(self.folder.parent.parent))
 
 
 def _utc_now() -> datetime:

@@ -48,18 +48,22 @@ def _utc_now() -> datetime:
 
 @dataclass(frozen=True, slots=True)
 class SigningIdentity:
-    """Key and certificates to sign with (ES256).
+    """Key and certificates to sign with.
 
-    ``chain_pem`` is the signer's certificate, then the authority's; ``authority_pem`` the latter alone.
+    ``chain_pem`` is the signer's certificate, then the authority's; ``authority_pem`` the latter alone. ``algorithm``
+    is C2PA's word for the key's kind. ``timestamp_url`` is asked for a timestamp (RFC 3161) of each file, where it is
+    set.
     """
 
     chain_pem: str
     authority_pem: str
     key_pem: str = field(repr=False)
+    algorithm: str = "es256"
+    timestamp_url: str | None = None
 
     @classmethod
     def load_or_create(cls, data_dir: Path, *, clock: Callable[[], datetime] = _utc_now) -> SigningIdentity:
-        """The identity in ``data_dir``/identity, made there on the first call.
+        """The identity in ``data_dir``/identity, made there on the first call; an organisation's, where one is in use.
 
         Private keys are readable by their owner only. A signer's certificate that ends within 90 days is renewed from
         the same authority; files signed before keep their own.
@@ -72,13 +76,20 @@ class SigningIdentity:
             MarkError: the identity is damaged, expired or readable by others.
             OutputError: the folder cannot be written.
         """
+        from countenance.provenance.installation import organisation, timestamp_url
+
+        given = organisation(data_dir, clock())
+        if given is not None:
+            return given
         folder = data_dir / _FOLDER
         if not folder.is_dir():
             create_identity(folder, _INSTALLATION, clock())
-        return cls.load(folder, clock=clock)
+        return cls.load(folder, clock=clock, timestamp_url=timestamp_url(data_dir))
 
     @classmethod
-    def load(cls, folder: Path, *, clock: Callable[[], datetime] = _utc_now) -> SigningIdentity:
+    def load(
+        cls, folder: Path, *, clock: Callable[[], datetime] = _utc_now, timestamp_url: str | None = None
+    ) -> SigningIdentity:
         """The identity in a folder that is there; see :meth:`load_or_create`, also for what it raises."""
         authority_key, authority = _load(folder / _AUTHORITY)
         signer_key, signer = _load(folder / _SIGNER)
@@ -92,32 +103,42 @@ class SigningIdentity:
             signer_key, signer = _issue_signer(authority_key, authority, now, signer.subject)
             _write_private(folder / _SIGNER, _pem(signer_key, signer))
         authority_pem = _certificate_pem(authority)
-        return cls(_certificate_pem(signer) + authority_pem, authority_pem, _key_pem(signer_key))
+        chain_pem = _certificate_pem(signer) + authority_pem
+        return cls(chain_pem, authority_pem, _key_pem(signer_key), timestamp_url=timestamp_url)
 
-    def signer(self) -> c2pa.Signer:
-        """A fresh signer for one file.
+    def signer(self, *, timestamp: bool = True) -> c2pa.Signer:
+        """A fresh signer for one file, which asks for a timestamp if one is configured and ``timestamp`` is true.
 
         Raises:
             MarkError: c2pa does not accept the certificate.
         """
+        url = self.timestamp_url if timestamp else None
         try:
-            info = c2pa.C2paSignerInfo(b"es256", self.chain_pem.encode("ascii"), self.key_pem.encode("ascii"), None)
+            info = c2pa.C2paSignerInfo(
+                self.algorithm, self.chain_pem.encode("ascii"), self.key_pem.encode("ascii"), url
+            )
             return c2pa.Signer.from_info(info)
         except c2pa.C2paError as error:
             raise MarkError(f"The signing certificate is not accepted ({error}). Make a new identity.") from error
 
 
 def local_authority_pem(data_dir: Path) -> str:
-    """The certificates of this installation's own authority and of its people's, or "" where none has been made yet.
+    """The certificates of the authorities that this installation trusts: its own, its people's, and those it was given.
+
+    Returns:
+        PEM, one after the other; "" where there is none.
 
     Raises:
         MarkError: one cannot be read.
     """
+    from countenance.provenance.installation import trusted_authorities
+
     try:
         folders = sorted(path for path in (data_dir / PEOPLE).iterdir() if not path.name.startswith("."))
     except OSError:
         folders = []
-    return "".join(_authority_of(folder) for folder in (data_dir / _FOLDER, *folders))
+    own = "".join(_authority_of(folder) for folder in (data_dir / _FOLDER, *folders))
+    return own + trusted_authorities(data_dir)
 
 
 def _authority_of(folder: Path) -> str:

@@ -25,8 +25,10 @@ __all__ = [
     "RenderClaim",
     "footage_ingredient",
     "manifest_definition",
+    "model_ingredient",
     "read_claim",
     "read_footage_credentials",
+    "sheet_definition",
 ]
 
 CONSENT_LABEL = "org.countenance.consent"
@@ -37,6 +39,9 @@ WATERMARK_ALGORITHM = "org.countenance.watermark.1"
 
 SOURCE_TYPE = "http://cv.iptc.org/newscodes/digitalsourcetype/compositeWithTrainedAlgorithmicMedia"
 """IPTC's word for footage with a part painted by a trained model."""
+
+_SHEET_SOURCE_TYPE = "http://cv.iptc.org/newscodes/digitalsourcetype/composite"
+_MODEL_ID = "xmp:iid:model"  # within its manifest; it tells nothing of the model
 
 FootageCredentials = Literal["none", "intact", "broken", "unreadable"]
 """What the footage itself carried when it was signed: no credentials, ones that held, ones that did not."""
@@ -52,11 +57,12 @@ _TEXT_LIMIT = 300
 class RenderClaim:
     """What the maker of a render states in it.
 
-    ``record_id`` and ``record_sha256`` (64 hex digits) name the consent record; ``purpose`` is its purpose for this
-    render; ``synthetic`` says that the lender is a synthetic person; ``label_text`` is the burnt-in label, or None
-    where the record allows to leave it out; ``watermark_id`` the watermark's five bytes; ``made_at`` is aware (UTC is
-    kept). ``disclose_footage`` also copies the footage's own credentials into the render. Off by default: a camera's
-    credentials hold a thumbnail of the very face that is being hidden, and where it was filmed.
+    ``record_id`` and ``record_sha256`` (64 hex digits) name the consent record, ``scope_sha256`` what was agreed
+    (:mod:`countenance.provenance.scope`); ``purpose`` is its purpose for this render; ``synthetic`` says that the
+    lender is a synthetic person; ``label_text`` is the burnt-in label, or None where the record allows to leave it out;
+    ``watermark_id`` the watermark's five bytes; ``made_at`` is aware (UTC is kept). ``disclose_footage`` also copies
+    the footage's own credentials into the render. Off by default: a camera's credentials hold a thumbnail of the very
+    face that is being hidden, and where it was filmed.
 
     Raises:
         ValueError: a field that is not of this form, before it can reach a file.
@@ -72,6 +78,7 @@ class RenderClaim:
     synthetic: bool = False
     screens: tuple[str, ...] = ()
     disclose_footage: bool = False
+    scope_sha256: str | None = None
     version: str = __version__
 
     def __post_init__(self) -> None:
@@ -79,6 +86,7 @@ class RenderClaim:
         checks = {
             "record_id": _RECORD_ID.fullmatch(self.record_id),
             "record_sha256": _SHA256.fullmatch(self.record_sha256),
+            "scope_sha256": self.scope_sha256 is None or _SHA256.fullmatch(self.scope_sha256),
             "purpose, preset and screens": all(_WORD.fullmatch(word) for word in words),
             "made_at": self.made_at.tzinfo is not None,
             "label_text": self.label_text is None or 0 < len(self.label_text) <= _TEXT_LIMIT,
@@ -96,7 +104,9 @@ class RenderClaim:
 
 
 def manifest_definition(claim: RenderClaim, media_type: str, footage: FootageCredentials) -> dict[str, Any]:
-    """The manifest of a render, as c2pa's builder takes it (without the ingredient; see :func:`footage_ingredient`).
+    """The manifest of a render, as c2pa's builder takes it.
+
+    The model that painted is in it as an ingredient, the footage not yet: see :func:`footage_ingredient`.
 
     Args:
         claim: what the render states.
@@ -111,12 +121,13 @@ def manifest_definition(claim: RenderClaim, media_type: str, footage: FootageCre
             "when": when,
             "softwareAgent": agent,
             "digitalSourceType": SOURCE_TYPE,
+            "parameters": {"ingredientIds": [_MODEL_ID]},
             "description": "A face was replaced by the face of a person who consented to lend it.",
         }
     ]
     assertions: list[dict[str, Any]] = [
         {"label": "c2pa.actions.v2", "data": {"actions": actions}},
-        {"label": "c2pa.training-mining", "data": {"entries": _NOT_FOR_TRAINING}},
+        *_not_for_training(),
         {"label": CONSENT_LABEL, "data": _consent_data(claim, when, footage)},
     ]
     if claim.watermark_id is not None:
@@ -129,13 +140,43 @@ def manifest_definition(claim: RenderClaim, media_type: str, footage: FootageCre
         "title": "Render",  # neutral: a file's name may name a person or a place
         "format": media_type,
         "assertions": assertions,
+        "ingredients": [model_ingredient()],
     }
 
 
-_NOT_FOR_TRAINING = {
-    use: {"use": "notAllowed"}
-    for use in ("c2pa.data_mining", "c2pa.ai_training", "c2pa.ai_generative_training", "c2pa.ai_inference")
-}
+def sheet_definition() -> dict[str, Any]:
+    """The manifest of a contact sheet of untouched faces: made by this program of pictures, nothing painted."""
+    agent = {"name": "Countenance", "version": __version__}
+    created = {"action": "c2pa.created", "softwareAgent": agent, "digitalSourceType": _SHEET_SOURCE_TYPE}
+    return {
+        "claim_generator_info": [agent],
+        "title": "Contact sheet",
+        "format": "image/png",
+        "assertions": [{"label": "c2pa.actions.v2", "data": {"actions": [created]}}, *_not_for_training()],
+    }
+
+
+def _not_for_training() -> list[dict[str, Any]]:
+    """No training and no data mining: in C2PA's words up to 1.4, and in CAWG's, who keep that assertion since."""
+    uses = ("data_mining", "ai_training", "ai_generative_training", "ai_inference")
+    return [
+        {
+            "label": f"{house}.training-mining",
+            "data": {"entries": {f"{house}.{use}": {"use": "notAllowed"} for use in uses}},
+        }
+        for house in ("c2pa", "cawg")
+    ]
+
+
+def model_ingredient() -> dict[str, Any]:
+    """The trained model, which went into the render: that there was one, and nothing that tells which."""
+    return {
+        "title": "Model",
+        "format": "application/octet-stream",
+        "relationship": "inputTo",
+        "instance_id": _MODEL_ID,
+        "data_types": [{"type": "c2pa.types.model"}],
+    }
 
 
 def footage_ingredient(media_type: str) -> dict[str, Any]:
@@ -153,6 +194,7 @@ def _consent_data(claim: RenderClaim, when: str, footage: FootageCredentials) ->
         "schema": 1,
         "record_id": claim.record_id,
         "record_sha256": claim.record_sha256,
+        "scope_sha256": claim.scope_sha256 or "",
         "purpose": claim.purpose,
         "made_at": when,
         "synthetic_person": claim.synthetic,
@@ -187,6 +229,7 @@ def read_claim(manifest: Mapping[str, Any]) -> RenderClaim | None:
             synthetic=data.get("synthetic_person") is True,
             screens=tuple(str(word) for word in data.get("screens", ()))[:16],
             disclose_footage=data.get("footage_disclosed") is True,
+            scope_sha256=str(data.get("scope_sha256", "")) or None,
             version=_generator_version(manifest),
         )
     except (TypeError, ValueError):

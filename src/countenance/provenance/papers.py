@@ -11,8 +11,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from countenance.errors import IntegrityError
-from countenance.provenance.destruction import DESTRUCTION_TYPE, read_certificate
-from countenance.provenance.ledger_export import verify_export
 from countenance.provenance.report import EXIT_CODES
 
 if TYPE_CHECKING:
@@ -75,6 +73,8 @@ def verify_paper(path: Path, kind: Kind, *, trusted_pem: str | None = None) -> P
     Raises:
         MarkError: this installation's own authority is damaged.
     """
+    from countenance.provenance.ledger_export import verify_export  # here: a render needs none of this
+
     try:
         if kind == "certificate":
             return _certificate(path, trusted_pem)
@@ -89,6 +89,8 @@ def verify_paper(path: Path, kind: Kind, *, trusted_pem: str | None = None) -> P
 
 
 def _certificate(path: Path, trusted_pem: str | None) -> Paper:
+    from countenance.provenance.destruction import DESTRUCTION_TYPE, read_certificate
+
     signed = read_certificate(path, trusted_pem=trusted_pem)
     stated = signed.payload
     lines = [

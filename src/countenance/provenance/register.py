@@ -22,8 +22,9 @@ from countenance.atomic import output_error, write_bytes
 from countenance.digest import file_sha256
 from countenance.errors import InputError, IntegrityError, OutputError
 from countenance.provenance import credentials
+from countenance.provenance.evidence import HARMLESS_TO_BYTES, signer_name
 from countenance.provenance.manifest import RenderClaim, read_claim
-from countenance.provenance.verify import signer_name, verify_file
+from countenance.provenance.verify import verify_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -102,7 +103,7 @@ class Registered:
             raise ValueError("it cannot be read") from error
         store = store or {}
         codes = credentials.failure_codes(store.get("validation_results"))
-        wrong = codes - credentials.FAILURES_OF_BINDING - credentials.FAILURES_OF_TRUST - credentials.FAILURES_OF_TIME
+        wrong = codes - credentials.FAILURES_OF_BINDING - HARMLESS_TO_BYTES
         if wrong:
             raise ValueError(", ".join(sorted(wrong)))
         manifest = (store.get("manifests") or {}).get(store.get("active_manifest"))
@@ -111,7 +112,7 @@ class Registered:
             raise ValueError("it states no face replacement")
         if claim.watermark_id.hex() != self.watermark:
             raise ValueError("it is of another watermark")
-        standing: Standing = "trusted" if trusted_pem and not codes & credentials.FAILURES_OF_TRUST else "unknown"
+        standing: Standing = "trusted" if trusted_pem and not codes & HARMLESS_TO_BYTES else "unknown"
         return claim, signer_name(manifest), "expired" if codes & credentials.FAILURES_OF_TIME else standing
 
 

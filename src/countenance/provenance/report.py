@@ -14,7 +14,10 @@ if TYPE_CHECKING:
     from countenance.provenance.manifest import RenderClaim
     from countenance.provenance.trace import Trace
 
-__all__ = ["EXIT_CODES", "VERDICTS", "Finding", "Marks", "Verdict", "Verification", "claim_facts"]
+__all__ = ["EXIT_CODES", "VERDICTS", "Consent", "Finding", "Marks", "Verdict", "Verification", "claim_facts"]
+
+SCHEMA = 2
+"""Version of :meth:`Verification.to_dict`."""
 
 Verdict = Literal["holds", "unproven", "broken"]
 
@@ -56,6 +59,14 @@ class Marks:
 
 
 @dataclass(frozen=True, slots=True)
+class Consent:
+    """The consent record: how it stood when the file was made, ``then``, and how it stands ``now``."""
+
+    then: Finding
+    now: Finding
+
+
+@dataclass(frozen=True, slots=True)
 class Verification:
     """What a file proves, each layer apart. ``codes`` are C2PA's own failure codes.
 
@@ -65,10 +76,13 @@ class Verification:
 
     path: Path
     integrity: Finding
+    signature: Finding
     trust: Finding
-    footage: Finding
+    time: Finding
+    parents: Finding
     marks: Marks
-    consent: Finding
+    consent: Consent
+    screens: Finding
     claim: RenderClaim | None
     codes: tuple[str, ...]
     attestation: Attestation | None = None
@@ -79,21 +93,22 @@ class Verification:
     def verdict(self) -> Verdict:
         """The whole in one word.
 
-        ``holds`` needs everything: bytes intact, signer known, our consent statement or an account in it, footage
-        whose credentials held, no other watermark than the stated one (a recording with an account has none), and no
-        consent record at hand that contradicts.
+        ``holds`` needs everything: bytes intact, signature valid, signer known, our consent statement or an account in
+        it, parents whose credentials held, no time that contradicts another, no other watermark than the stated one (a
+        recording with an account has none), and no consent record at hand that contradicts.
         """
-        if self.integrity.state == "broken":
+        if "broken" in (self.integrity.state, self.signature.state):
             return "broken"
         contradicted = (
-            self.footage.state in ("broken", "withheld_broken")
+            self.parents.state in ("broken", "withheld_broken")
+            or self.time.state in ("ahead", "contradicted", "stamp_broken")
             or self.marks.watermark.state == "differs"
             or (self.claim is None and self.marks.watermark.state in ("found", "traces"))
-            or self.consent.state in ("other_record", "matches_not_in_force_then", "matches_revoked_then")
+            or self.consent.then.state in ("other_record", "other_scope", "not_in_force", "revoked")
         )
+        proven = (self.integrity.state, self.signature.state, self.trust.state) == ("intact", "valid", "trusted")
         stated = self.claim is not None or self.attestation is not None
-        proven = self.integrity.state == "intact" and self.trust.state == "trusted" and stated
-        return "holds" if proven and not contradicted else "unproven"
+        return "holds" if proven and stated and not contradicted else "unproven"
 
     @property
     def summary(self) -> str:
@@ -111,25 +126,29 @@ class Verification:
         """Every layer by name, in the order in which they are told."""
         return {
             "integrity": self.integrity,
+            "signature": self.signature,
             "trust": self.trust,
+            "time": self.time,
             **({} if self.attestation is None else {"account": self.attestation.finding}),
-            "footage": self.footage,
+            "parents": self.parents,
             "label": self.marks.label,
             "watermark": self.marks.watermark,
-            "consent": self.consent,
+            "consent_then": self.consent.then,
+            "consent_now": self.consent.now,
+            "screens": self.screens,
             **({} if self.trace is None else {"register": self.trace.finding}),
         }
 
     def to_text(self) -> str:
         """The verification in plain words, a paragraph a layer."""
-        layers = [f"{name.capitalize()}: {finding.sentence}" for name, finding in self.layers.items()]
+        layers = [f"{name.replace('_', ' ').capitalize()}: {finding.sentence}" for name, finding in self.layers.items()]
         account = [] if self.attestation is None else ["", self.attestation.to_text()]
         return "\n".join([self.summary, "", *layers, *account]).rstrip()
 
     def to_dict(self) -> dict[str, Any]:
-        """The verification as JSON's types, schema 1."""
+        """The verification as JSON's types; see docs/reference/verification.schema.json."""
         return {
-            "schema": 1,
+            "schema": SCHEMA,
             "file": self.path.name,
             "verdict": self.verdict,
             "summary": self.summary,
@@ -153,6 +172,7 @@ def claim_facts(claim: RenderClaim | None) -> dict[str, Any] | None:
     return {
         "record_id": claim.record_id,
         "record_sha256": claim.record_sha256,
+        "scope_sha256": claim.scope_sha256,
         "purpose": claim.purpose,
         "made_at": claim.made_at.isoformat(),
         "synthetic_person": claim.synthetic,

@@ -19,15 +19,49 @@ SENTENCES: dict[str, dict[str, str]] = {
         "unreadable": "This is not a media file that can be read: damaged, cut off or something else under that name. "
         "This says nothing on what it shows.",
     },
+    "signature": {
+        "valid": "The statement in the file was signed with the key of the certificate that is in it, and nobody has "
+        "edited it since. Whose key that is, is another question.",
+        "broken": "The statement in the file is not what was signed.",
+        "unreadable": "There are credentials whose signature cannot be read.",
+        "absent": "Nobody signed this file.",
+    },
     "trust": {
-        "trusted": "Signed by {signer}, under an authority that this computer trusts. A self-made certificate names an "
-        "installation, not a person, or bears the name that its maker gave.",
+        "trusted": "Signed by {signer}, under an authority that this computer trusts. The certificate names an "
+        "installation, an organisation or a person, and does not say that what it signs is true; a self-made one bears "
+        "the name that its maker gave.",
         "unknown_signer": "Signed by {signer}, whom this computer does not know. Anybody can make such a certificate; "
         "ask the publisher for theirs and compare.",
-        "expired": "Signed by {signer} with a certificate that is not valid now and carries no timestamp. When it was "
-        "signed cannot be proven; the bytes are judged apart.",
+        "unfit": "Signed by {signer} with a certificate that was not issued for signing media. It proves nothing.",
+        "outside_validity": "Signed by {signer} with a certificate that was not valid at the time that counts. So "
+        "nobody vouches for it; the bytes are judged apart.",
         "absent": "Nobody signed this file.",
         "not_relied_on": "Who signed does not matter here, since the credentials do not hold.",
+    },
+    "time": {
+        "stamped": "Signed not later than {stamped}, as a timestamp service says that this computer trusts. When the "
+        "scene was filmed it does not say.",
+        "stamped_unknown": "A timestamp says {stamped}, of a service that this computer does not know. So the time is "
+        "the signer's word alone.",
+        "stated": "Made at {made_at} by the signer's own clock. There is no timestamp that proves it; the certificate "
+        "is valid until {ends}.",
+        "untold": "There is no timestamp, and no time that we understand. The certificate is valid until {ends}.",
+        "expired": "The certificate was valid until {ends}, and there is no timestamp. Whether it was signed before "
+        "that day cannot be proven any more; that does not mean that it was signed after it.",
+        "expired_stamp_unknown": "The certificate was valid until {ends}. A timestamp says {stamped}, of a service "
+        "that this computer does not know; trust that service's authority, if you do, and verify again.",
+        "not_yet_valid": "The certificate is valid from {begins} only: this computer's clock is slow, or the "
+        "signature was made with a certificate that should not exist yet.",
+        "stamped_outside": "A trusted timestamp says {stamped}, when the certificate was not valid (from {begins} to "
+        "{ends}).",
+        "outside": "The certificate was not valid at the time that counts.",
+        "ahead": "By the signer's word it was made at {made_at}, which is still to come: one of the two clocks is "
+        "wrong.",
+        "contradicted": "By the signer's word it was made at {made_at}, but a trusted timestamp says {stamped}: the "
+        "signer's clock was wrong.",
+        "stamp_broken": "The timestamp in it does not belong to this signature. It may have been put in afterwards.",
+        "absent": "Nobody signed this file, so no time is told.",
+        "not_relied_on": _NOT_RELIED_ON,
     },
     "account": {
         "stands": "{signer} stands behind this recording with a written account, signed on {made_at} by their own "
@@ -45,10 +79,10 @@ SENTENCES: dict[str, dict[str, str]] = {
         "not_decodable": "An account was signed by {signer} on {made_at}, but this file is not the one that was "
         "signed, and it cannot be decoded to compare the frames.",
     },
-    "footage": {
-        "none": "The footage carried no credentials of its own, like most footage. Where it comes from is not proven.",
-        "intact": "The footage's own credentials are inside and held when it was used.",
-        "broken": "The footage's own credentials did not hold: it had been changed before its face was replaced, or "
+    "parents": {
+        "none": "What it was made from carried no credentials, like most footage. Where that comes from is not proven.",
+        "intact": "The credentials of what it was made from are inside, and held when it was used.",
+        "broken": "The credentials of what it was made from did not hold: that had been changed before it was used, or "
         "its credentials were changed since.",
         "withheld": "The signer states that the footage carried credentials that held, and left them out to protect "
         "the person in it. That is the signer's word.",
@@ -77,24 +111,45 @@ SENTENCES: dict[str, dict[str, str]] = {
         "not_searched": "The picture was not searched for a watermark.",
         "unreadable": "The picture cannot be decoded, so it was not searched for a watermark.",
     },
-    "consent": {
+    "consent_then": {
         "named": "Made on {made_at} under consent record {record_id}, by the signer's word. Give the record to check "
         "it; without it nobody can tell whose face this is or what was agreed.",
-        "matches": "Made on {made_at} under the consent record at hand ({record_id}): the hash is the same, it was in "
-        "force then and is now, until {expires}. A revocation since does not show in the file.",
-        "matches_expired_since": "Made on {made_at} under the consent record at hand ({record_id}), which was in force "
-        "then and is not now (until {expires}). Whether it may still be shown is for the record's terms.",
-        "matches_revoked_since": "Made on {made_at} under the consent record at hand ({record_id}): valid when made, "
-        "revoked since (on {revoked}). Nothing new may be made with this face; ask whether this may still be shown.",
-        "matches_revoked": "Made on {made_at} under the consent record at hand ({record_id}). By {revoked} that record "
-        "was revoked, and the list that says so does not say when: most likely valid when made, revoked since.",
-        "matches_revoked_then": "The consent record at hand ({record_id}) is the one that is named, but it was revoked "
-        "by {revoked}, before this was made ({made_at}).",
-        "matches_not_in_force_then": "The consent record at hand ({record_id}) is the one that is named, but it was "
-        "not in force on {made_at} (until {expires}).",
+        "in_force": "Made on {made_at} under the consent record at hand ({record_id}): the hash is the same, and it "
+        "was in force then.",
+        "perhaps_revoked": "Made on {made_at} under the consent record at hand ({record_id}), which was in force then, "
+        "unless it was already revoked: the list that says so does not say when.",
+        "revoked": "The consent record at hand ({record_id}) is the one that is named, but it was revoked by "
+        "{revoked}, before this was made ({made_at}).",
+        "not_in_force": "The consent record at hand ({record_id}) is the one that is named, but it was not in force on "
+        "{made_at} (until {expires}).",
         "other_record": "The consent record at hand is not the one that the file names ({record_id}): the hashes "
         "differ.",
+        "other_scope": "The file names the consent record at hand ({record_id}), but states another scope than the "
+        "record has.",
+        "absent": "No consent record is named: this is no render of Countenance, or a picture without a painted face.",
+        "not_relied_on": _NOT_RELIED_ON,
+    },
+    "consent_now": {
+        "unknown": "Whether the consent still stands does not show in a file. Give the record; its ledger or its "
+        "status list tells of a revocation.",
+        "in_force": "The record is in force until {expires}. A revocation since shows in its ledger or status list "
+        "only.",
+        "not_yet": "The record is not in force yet.",
+        "expired": "The record was in force until {expires}. Nothing new may be made; whether this may still be shown "
+        "is for the record's terms.",
+        "revoked": "The record was revoked on {revoked}. Nothing new may be made with this face; ask whether this may "
+        "still be shown.",
+        "revoked_some_time": "The record was revoked, by {revoked} at the latest. Nothing new may be made with this "
+        "face; ask whether this may still be shown.",
+        "other_record": "Not told by a record that the file does not name.",
         "absent": "No consent record is named.",
+        "not_relied_on": _NOT_RELIED_ON,
+    },
+    "screens": {
+        "claimed": "By the signer's word these screens ran and refused nothing: {screens}. A screen can miss what it "
+        "looks for.",
+        "none_claimed": "No screen is stated to have run.",
+        "absent": "No screen is stated to have run.",
         "not_relied_on": _NOT_RELIED_ON,
     },
     "register": {

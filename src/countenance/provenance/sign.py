@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, BinaryIO, Protocol
+from typing import Any, BinaryIO, NamedTuple, Protocol
 
 import c2pa
 
@@ -21,9 +21,16 @@ from countenance.errors import MarkError, MediaError
 from countenance.provenance import credentials
 from countenance.provenance.account import ACCOUNT_LABEL
 from countenance.provenance.identity import SigningIdentity
-from countenance.provenance.manifest import FootageCredentials, RenderClaim, footage_ingredient, manifest_definition
+from countenance.provenance.manifest import (
+    FootageCredentials,
+    RenderClaim,
+    footage_ingredient,
+    manifest_definition,
+    sheet_definition,
+)
 
 __all__ = [
+    "SignerOf",
     "SigningIdentity",
     "Signs",
     "check_signed",
@@ -31,6 +38,7 @@ __all__ = [
     "refuse_shared_sidecar",
     "sign_file",
     "sign_picture",
+    "sign_sheet",
     "sign_stream",
 ]
 
@@ -43,13 +51,20 @@ class Signs(Protocol):
         """Certificate of the authority that vouches for the signer."""
         ...
 
-    def signer(self) -> c2pa.Signer:
-        """A fresh signer for one file; c2pa consumes it."""
+    def signer(self, *, timestamp: bool = True) -> c2pa.Signer:
+        """A fresh signer for one file; c2pa consumes it. ``timestamp`` false: no timestamp is asked for."""
         ...
 
 
 def sign_file(
-    unsigned: Path, final: Path, *, parent: Path, claim: RenderClaim, identity: Signs, title: str = "Footage"
+    unsigned: Path,
+    final: Path,
+    *,
+    parent: Path,
+    claim: RenderClaim,
+    identity: Signs,
+    title: str = "Footage",
+    timestamp: bool = True,
 ) -> None:
     """Write ``final``: the render with its Content Credentials, in the file or (MKV, WebM) beside it as ``.c2pa``.
 
@@ -63,6 +78,7 @@ def sign_file(
         claim: what the render states.
         identity: who signs.
         title: what the manifest calls the parent.
+        timestamp: ask for a timestamp, where a service is configured; not for what is replaced within minutes.
 
     Raises:
         MarkError: the render could not be signed; there is no output.
@@ -78,12 +94,13 @@ def sign_file(
         if not unsigned.is_file():
             raise MarkError(f"The render to sign is not there ({unsigned}). Run the conversion again.")
         footage = footage_credentials(parent)
+        signer = SignerOf(identity, timestamp)
         if credentials.embeds(final):
             with replacing(final) as temporary:
-                _sign(unsigned, temporary, kind, parent, claim, footage, identity, title)
+                _sign(unsigned, temporary, kind, parent, claim, footage, signer, title)
                 check_signed(temporary, kind, identity)
         else:
-            _sign_beside(unsigned, final, kind, parent, claim, footage, identity, title)
+            _sign_beside(unsigned, final, kind, parent, claim, footage, signer, title)
     finally:
         with suppress(OSError):
             unsigned.unlink(missing_ok=True)
@@ -121,15 +138,26 @@ def sign_picture(
         raise MarkError(f"{name.name}: files of this kind cannot carry marks. Name it .png or .exr.")
     embedded = credentials.embeds(name)
     ingredient = footage_ingredient(parent_kind)
+    definition = manifest_definition(claim, kind, footage)
+    signer = SignerOf(identity, timestamp=False)  # a service would be asked once a frame
     target = io.BytesIO()
-    manifest = sign_stream(
-        io.BytesIO(unsigned), target, kind, manifest_definition(claim, kind, footage), ingredient, identity, embedded
-    )
+    manifest = sign_stream(io.BytesIO(unsigned), target, kind, definition, ingredient, signer, embedded)
     signed, beside = (target.getvalue(), None) if embedded else (unsigned, manifest)
-    with _read_back():
-        store = credentials.read_store_of(io.BytesIO(signed), kind, beside, identity.authority_pem)
-    _require_trusted(store)
+    _check_bytes(signed, kind, beside, identity)
     return signed, beside
+
+
+def sign_sheet(unsigned: bytes, identity: Signs) -> bytes:
+    """A contact sheet of untouched faces, a PNG, with its Content Credentials; they name nobody.
+
+    Raises:
+        MarkError: it could not be signed, or what was signed does not verify.
+    """
+    target = io.BytesIO()
+    signer = SignerOf(identity, timestamp=False)
+    sign_stream(io.BytesIO(unsigned), target, "image/png", sheet_definition(), None, signer, embedded=True)
+    _check_bytes(target.getvalue(), "image/png", None, identity)
+    return target.getvalue()
 
 
 def footage_credentials(parent: Path) -> FootageCredentials:
@@ -151,6 +179,13 @@ def footage_credentials(parent: Path) -> FootageCredentials:
     return "broken" if failures else "intact"
 
 
+class SignerOf(NamedTuple):
+    """Who signs, and whether a timestamp is asked for."""
+
+    identity: Signs
+    timestamp: bool
+
+
 def _sign_beside(
     unsigned: Path,
     final: Path,
@@ -158,7 +193,7 @@ def _sign_beside(
     parent: Path,
     claim: RenderClaim,
     footage: FootageCredentials,
-    identity: Signs,
+    signer: SignerOf,
     title: str,
 ) -> None:
     sidecar = credentials.sidecar_path(final)
@@ -166,11 +201,11 @@ def _sign_beside(
     # The sidecar takes its name first: were the power to fail between the two, there would be credentials without a
     # video, never a video without credentials.
     with replacing(final) as temporary, replacing(sidecar) as temporary_sidecar:
-        manifest = _sign(unsigned, temporary, kind, parent, claim, footage, identity, title)
+        manifest = _sign(unsigned, temporary, kind, parent, claim, footage, signer, title)
         temporary_sidecar.write_bytes(manifest)
         credentials.sidecar_path(temporary).write_bytes(manifest)
         try:
-            check_signed(temporary, kind, identity)
+            check_signed(temporary, kind, signer.identity)
         finally:
             credentials.sidecar_path(temporary).unlink()
 
@@ -198,7 +233,7 @@ def _sign(
     parent: Path,
     claim: RenderClaim,
     footage: FootageCredentials,
-    identity: Signs,
+    signer: SignerOf,
     title: str,
 ) -> bytes:
     if claim.disclose_footage and _has_account(parent):
@@ -212,7 +247,7 @@ def _sign(
         target = stack.enter_context(destination.open("w+b"))
         shown = stack.enter_context(parent.open("rb")) if disclosed else None
         embedded = credentials.embeds(destination)
-        manifest = sign_stream(source, target, kind, definition, ingredient, identity, embedded, shown)
+        manifest = sign_stream(source, target, kind, definition, ingredient, signer, embedded, shown)
         target.flush()
         os.fsync(target.fileno())
     return manifest
@@ -236,8 +271,8 @@ def sign_stream(
     target: BinaryIO,
     kind: str,
     definition: dict[str, Any],
-    ingredient: dict[str, Any],
-    identity: Signs,
+    parent: dict[str, Any] | None,
+    signer: SignerOf,
     embedded: bool,
     disclosed: BinaryIO | None = None,
 ) -> bytes:
@@ -249,20 +284,26 @@ def sign_stream(
     Raises:
         MarkError: it could not be signed.
     """
-    if disclosed is None:
-        definition["ingredients"] = [ingredient]
+    if parent is not None and disclosed is None:
+        definition["ingredients"] = [parent, *definition["ingredients"]]
     try:
         with ExitStack() as stack:
-            settings = stack.enter_context(credentials.context(identity.authority_pem))
+            settings = stack.enter_context(credentials.context(signer.identity.authority_pem))
             builder = stack.enter_context(c2pa.Builder(definition, context=settings))
-            builder.set_intent(c2pa.C2paBuilderIntent.EDIT)
-            if disclosed is not None:
-                builder.add_ingredient(ingredient, ingredient["format"], disclosed)
+            if parent is not None:
+                builder.set_intent(c2pa.C2paBuilderIntent.EDIT)
+            if parent is not None and disclosed is not None:
+                builder.add_ingredient(parent, parent["format"], disclosed)
             if not embedded:
                 builder.set_no_embed()
-            signer = stack.enter_context(identity.signer())
-            return bytes(builder.sign(signer, kind, source, target))
+            c2pa_signer = stack.enter_context(signer.identity.signer(timestamp=signer.timestamp))
+            return bytes(builder.sign(c2pa_signer, kind, source, target))
     except c2pa.C2paError as error:
+        if "http" in str(error):
+            raise MarkError(
+                f"The timestamp service gave no answer that can be used ({error}), so there is no output. Try again "
+                "later, or sign without timestamps: countenance identity timestamp --none."
+            ) from error
         raise MarkError(
             f"The file could not be signed ({error}), so there is no output. Check the disk's space and the signing "
             "identity, and run the same command again."
@@ -270,9 +311,15 @@ def sign_stream(
 
 
 def check_signed(written: Path, kind: str, identity: Signs) -> None:
-    """Read back what is on the disk: a file is given out only when its credentials hold (raises MarkError)."""
+    """Read back what is on the disk: a file is given out only when its credentials hold."""
     with _read_back():
         store = credentials.read_store(written, identity.authority_pem, kind=kind)
+    _require_trusted(store)
+
+
+def _check_bytes(signed: bytes, kind: str, beside: bytes | None, identity: Signs) -> None:
+    with _read_back():
+        store = credentials.read_store_of(io.BytesIO(signed), kind, beside, identity.authority_pem)
     _require_trusted(store)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import secrets
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -202,7 +203,20 @@ class Job:
             synthetic=permit.synthetic,
             screens=SCREENS,
             disclose_footage=disclose_parent,
+            scope_sha256=self._scope(permit),
         )
+
+    def _scope(self, permit: Permit) -> str | None:
+        """Hash of what the permit's record allows; None when that is gone: then the ledger refuses the output."""
+        from countenance.consent.record import parse_record
+        from countenance.consent.strict_json import read_bounded
+        from countenance.provenance.scope import scope_sha256
+
+        with suppress(ConsentError):
+            record = parse_record(read_bounded(self.project.consent_path(self.lender), "The consent record"))
+            if record.sha256 == permit.record_sha256:
+                return scope_sha256(record)
+        return None
 
     def sign(self, unsigned: Path, signed: Path, permit: Permit, watermark: bytes, identity: Signs) -> None:
         """Give the render its credentials, still in the private folder."""
