@@ -229,10 +229,8 @@ def _compared(signed: Track, found: Track | None) -> Comparison:
         return Comparison(signed.kind, signed.parts, 0, 0, everything, None, signed.rate)
     ours, theirs = signed.groups, found.groups
     piece = _piece(ours, theirs) if len(theirs) < len(ours) else None
-    if piece is not None:
-        differs = {*range(piece), *range(piece + len(theirs), len(ours))}
-    else:
-        differs = _differing(ours, theirs)
+    apart = set() if piece is None else {*range(piece), *range(piece + len(theirs), len(ours))}
+    differs = _differing(ours, theirs) if piece is None else apart
     runs = [[at for _, at in run] for _, run in groupby(enumerate(sorted(differs)), key=lambda one: one[1] - one[0])]
     last = signed.parts - 1
     spans = [(run[0] * signed.together, min((run[-1] + 1) * signed.together - 1, last)) for run in runs]
