@@ -228,12 +228,9 @@ def _compared(signed: Track, found: Track | None) -> Comparison:
         everything = ((0, signed.parts - 1),)
         return Comparison(signed.kind, signed.parts, 0, 0, everything, None, signed.rate)
     ours, theirs = signed.groups, found.groups
-    piece = _piece(signed.hashes, found.hashes)
-    if piece is not None and len(theirs) < len(ours):
-        differs = {*range(piece), *range(piece + len(theirs), len(ours))}
-    else:
-        piece = None
-        differs = _differing(ours, theirs)
+    piece = _piece(ours, theirs) if len(theirs) < len(ours) else None
+    apart = set() if piece is None else {*range(piece), *range(piece + len(theirs), len(ours))}
+    differs = _differing(ours, theirs) if piece is None else apart
     runs = [[at for _, at in run] for _, run in groupby(enumerate(sorted(differs)), key=lambda one: one[1] - one[0])]
     last = signed.parts - 1
     spans = [(run[0] * signed.together, min((run[-1] + 1) * signed.together - 1, last)) for run in runs]
@@ -242,12 +239,15 @@ def _compared(signed: Track, found: Track | None) -> Comparison:
     return Comparison(signed.kind, signed.parts, found.parts, same, tuple(spans), at, signed.rate)
 
 
-def _piece(whole: bytes, part: bytes) -> int | None:
-    """Where one list of hashes lies in another as a whole."""
-    at = whole.find(part)
-    while at > 0 and at % _HASH_BYTES:
-        at = whole.find(part, at + 1)
-    return at // _HASH_BYTES if at >= 0 and part else None
+def _piece(whole: list[bytes], part: list[bytes]) -> int | None:
+    """Where one list lies in another as a whole.
+
+    As texts with a letter a hash: searching those takes time in proportion to their length, whatever is in them.
+    """
+    letters: dict[bytes, str] = {}
+    texts = ["".join(letters.setdefault(one, chr(0x10000 + len(letters))) for one in some) for some in (whole, part)]
+    at = texts[0].find(texts[1])
+    return at if part and at >= 0 else None
 
 
 def _differing(ours: list[bytes], theirs: list[bytes]) -> set[int]:
