@@ -47,7 +47,7 @@ def attest(
     Args:
         recording: a video, a photo or a file of sound, as it came from the camera; it stays as it is.
         statement: a text file: what was seen, when, where, and how the signer knows.
-        name: an identity on this computer (``countenance identity new NAME``).
+        name: an identity on this computer (``countenance identity new NAME``), or the organisation that it signs as.
         output: where the signed copy goes; ``clip.attested.mp4`` beside ``clip.mp4`` when None.
         overwrite: replace an output that is there.
         progress: told the number of frames that were read.
@@ -60,10 +60,10 @@ def attest(
     from countenance.project import user_data_dir
     from countenance.provenance.account import ACCOUNT_LIMIT, written_account
     from countenance.provenance.attest import attest_file
-    from countenance.provenance.identities import identity_named
+    from countenance.provenance.identities import signer_named
 
     source = Path(recording)
-    identity = identity_named(user_data_dir(), name).load()
+    identity = signer_named(user_data_dir(), name)
     path = Path(statement)
     try:
         with path.open("rb") as stream:

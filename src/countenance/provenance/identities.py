@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-__all__ = ["NAME_LIMIT", "NamedIdentity", "identity_named", "list_identities", "new_identity"]
+__all__ = ["NAME_LIMIT", "NamedIdentity", "identity_named", "list_identities", "new_identity", "signer_named"]
 
 NAME_LIMIT = 64
 """Longest name in bytes of UTF-8: X.509 allows no more in a common name."""
@@ -115,6 +115,25 @@ def identity_named(data_dir: Path, name: str) -> NamedIdentity:
         f"There is no identity {name[:NAME_LIMIT]!r} on this computer{hint}. "
         f'Make it with: countenance identity new "{name[:NAME_LIMIT]}".'
     )
+
+
+def signer_named(data_dir: Path, name: str, *, clock: Callable[[], datetime] = _utc_now) -> SigningIdentity:
+    """The keys to sign with under a name: of the organisation that this installation signs as, or of an identity here.
+
+    Raises:
+        InputError: nobody of that name.
+        MarkError: the keys are damaged, expired or readable by others.
+    """
+    from countenance.provenance.installation import organisation
+
+    given = organisation(data_dir, clock())
+    if given is not None:
+        certificate = x509.load_pem_x509_certificate(given.chain_pem.encode("ascii"))
+        kinds = (x509.NameOID.COMMON_NAME, x509.NameOID.ORGANIZATION_NAME)
+        names = [str(one.value) for kind in kinds for one in certificate.subject.get_attributes_for_oid(kind)]
+        if _slug(name) in map(_slug, names):
+            return given
+    return identity_named(data_dir, name).load()
 
 
 def _slug(name: str) -> str:
