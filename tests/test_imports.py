@@ -13,7 +13,7 @@ ROOT = Path(countenance.__file__).parent
 
 # Each layer may import itself and what stands before it; so may its members each other.
 LAYERS = [
-    {"errors", "types", "geometry", "color", "progress", "atomic", "digest", "fonts", "memory", "allocator"},
+    {"errors", "types", "geometry", "color", "progress", "atomic", "digest", "fonts", "memory", "allocator", "serving"},
     {"config"},
     {"vault"},
     {"project"},
@@ -25,7 +25,7 @@ LAYERS = [
     {"provenance"},
     {"evaluation"},
     {"render", "live", "playback", "forget"},
-    {"api", "api_consent", "api_verify"},
+    {"api", "api_consent", "api_evaluate", "api_ledger", "api_provenance", "api_verify"},
     {"demo", "commands", "cli", "__main__"},
 ]
 LEVEL = {name: number for number, layer in enumerate(LAYERS) for name in layer}

@@ -10,6 +10,9 @@ from countenance.provenance.report import EXIT_CODES, SCHEMA
 from countenance.provenance.sentences import SENTENCES
 
 PATH = Path(__file__).parents[1] / "docs" / "reference" / "verification.schema.json"
+OPTIONAL = ("account", "register")
+"""Layers that are told only of an attested recording, or where a register was asked."""
+
 _HEX = r"^[0-9a-f]{64}$"
 
 
@@ -26,10 +29,52 @@ def _layer(states: list[str]) -> dict[str, Any]:
     return _object({"state": {"enum": states}, "sentence": {"type": "string"}})
 
 
+def _account() -> dict[str, Any]:
+    number = {"type": "integer"}
+    span = {"type": "array", "items": number}
+    track = _object(
+        {
+            "kind": {"enum": ["picture", "sound"]},
+            "signed": number,
+            "found": number,
+            "same": number,
+            "changed": {"type": "array", "items": span},
+            "piece_at": {"type": ["integer", "null"]},
+        }
+    )
+    account = _object(
+        {
+            "state": {"enum": list(SENTENCES["account"])},
+            "text": {"type": ["string", "null"], "description": "A stranger's; null where it is of another recording."},
+            "text_sha256": {"type": "string", "pattern": _HEX},
+            "made_at": {"type": "string", "description": "ISO 8601, UTC"},
+            "recording_sha256": {"type": "string"},
+            "tracks": {"type": "array", "items": track},
+        },
+        description="The account that was signed with a recording; null where there is none.",
+    )
+    return account | {"type": ["object", "null"]}
+
+
+def _trace(claim: dict[str, Any]) -> dict[str, Any]:
+    trace = _object(
+        {
+            "state": {"enum": list(SENTENCES["register"])},
+            "claim": claim | {"description": "Of the render that this is most likely a copy of."},
+            "sha256": {"type": ["string", "null"], "pattern": _HEX},
+            "signer": {"type": ["string", "null"]},
+            "trusted": {"type": "boolean"},
+        },
+        description="What a register answered; null where none was asked.",
+    )
+    return trace | {"type": ["object", "null"]}
+
+
 def schema() -> dict[str, Any]:
     """JSON Schema 2020-12 of what ``countenance verify --json`` says of media."""
     order = ("integrity", "signature", "trust", "time", "parents", "label", "watermark")
-    layers = {name: _layer(list(SENTENCES[name])) for name in (*order, "consent_then", "consent_now", "screens")}
+    always = (*order, "consent_then", "consent_now", "screens")
+    layers = {name: _layer(list(SENTENCES[name])) for name in (*always, *OPTIONAL)}
     claim = _object(
         {
             "record_id": {"type": "string"},
@@ -57,8 +102,10 @@ def schema() -> dict[str, Any]:
                 "verdict": {"enum": list(EXIT_CODES)},
                 "summary": {"type": "string"},
                 "exit_code": {"enum": list(EXIT_CODES.values())},
-                "layers": _object(layers),
+                "layers": _object(layers, required=list(always)),
                 "claim": claim,
+                "account": _account(),
+                "trace": _trace(claim),
                 "c2pa_failures": {"type": "array", "items": {"type": "string"}, "description": "C2PA's own codes."},
             }
         ),

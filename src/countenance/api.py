@@ -16,6 +16,8 @@ from countenance.api_consent import (
     RequestFiles,
     SignedConsent,
     consent_accept,
+    consent_capture,
+    consent_challenge,
     consent_check,
     consent_enrol,
     consent_keygen,
@@ -25,6 +27,9 @@ from countenance.api_consent import (
     consent_witness,
     opened_project,
 )
+from countenance.api_evaluate import evaluate
+from countenance.api_ledger import consent_status_check, consent_status_publish, ledger_export, ledger_verify
+from countenance.api_provenance import attest, register_add, register_export, register_list, register_serve
 from countenance.api_verify import verify
 from countenance.errors import InputError, ProjectError
 from countenance.project import Project
@@ -33,8 +38,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from countenance.api_consent import AnyPath, AnyProject
-    from countenance.evaluation.evaluate import Evaluation
-    from countenance.evaluation.judge import Judge
     from countenance.faceset.extract import ExtractReport
     from countenance.faceset.records import SourceRecord
     from countenance.playback import PreviewReport
@@ -48,19 +51,30 @@ __all__ = [
     "LenderSigned",
     "RequestFiles",
     "SignedConsent",
+    "attest",
     "consent_accept",
+    "consent_capture",
+    "consent_challenge",
     "consent_check",
     "consent_enrol",
     "consent_keygen",
     "consent_request",
     "consent_revoke",
     "consent_sign",
+    "consent_status_check",
+    "consent_status_publish",
     "consent_witness",
     "evaluate",
     "extract",
     "faces",
+    "ledger_export",
+    "ledger_verify",
     "new",
     "preview",
+    "register_add",
+    "register_export",
+    "register_list",
+    "register_serve",
     "swap",
     "train",
     "verify",
@@ -328,53 +342,4 @@ def preview(
         loop=loop,
         identity=identity,
         tell=tell,
-    )
-
-
-def evaluate(
-    swapped: AnyPath,
-    footage: AnyPath,
-    *,
-    truth: AnyPath | None = None,
-    mask: AnyPath | None = None,
-    lender: AnyPath | None = None,
-    performer: AnyPath | None = None,
-    judge: Judge | None = None,
-    progress: Progress | None = None,
-) -> Evaluation:
-    """Measure how good a swap is, against the truth where there is one and against the footage in any case.
-
-    Args:
-        swapped: the render.
-        footage: what it was made from; same size and number of frames.
-        truth: the same shot with the lender's true face, where it is known; with ``mask``, white where the face is.
-        mask: see ``truth``.
-        lender: a clip or photo of the lender for the judge; the truth when None.
-        performer: a clip or photo of the performer for the judge; the footage when None.
-        judge: of identity, :class:`countenance.evaluation.judge.DlibJudge` where dlib is installed. Without it, or
-            without any picture of the lender, identity is left out.
-        progress: called per frame.
-
-    Raises:
-        MediaError: a clip cannot be read, clips do not belong together, or a truth came without its mask.
-        NoFaceError: the judge finds no face of the lender or the performer.
-        WeightsError: a network cannot be fetched.
-    """
-    from countenance.evaluation.evaluate import evaluate as run
-    from countenance.evaluation.judge import Referee
-    from countenance.perception.perceive import Perception
-
-    perception, about_lender = Perception(), truth if lender is None else lender
-    referee = None
-    if judge is not None and about_lender is not None:
-        about_performer = footage if performer is None else performer
-        referee = Referee.of(judge, Path(about_lender), Path(about_performer), perception)
-    return run(
-        Path(swapped),
-        Path(footage),
-        truth=None if truth is None else Path(truth),
-        mask=None if mask is None else Path(mask),
-        referee=referee,
-        perception=perception,
-        progress=progress,
     )

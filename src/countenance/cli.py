@@ -18,6 +18,7 @@ import click
 
 from countenance import __version__
 from countenance.commands import (
+    attest,
     consent,
     demo,
     evaluate,
@@ -28,6 +29,7 @@ from countenance.commands import (
     people,
     preview,
     project,
+    register,
     swap,
     train,
     verify,
@@ -74,6 +76,8 @@ for _command in (
     swap.swap,
     preview.preview,
     verify.verify,
+    attest.attest,
+    register.register,
     identity.identity,
     ledger.ledger,
     forget.forget,

@@ -19,6 +19,7 @@ from forge import Authority, certificate
 from PIL import Image
 from timestamps import TimestampAuthority
 
+from countenance import api
 from countenance.cli import run
 from countenance.errors import InputError, MarkError
 from countenance.provenance import credentials
@@ -87,6 +88,18 @@ class TestOrganisation:
         assert not forget_organisation(home)
         assert "Countenance local signer" in verdict(sign_sheet(png, SigningIdentity.load_or_create(home)), tmp_path)[1]
         assert verdict(theirs, tmp_path)[0] == "trusted"
+
+    def test_it_attests_recordings_under_its_name(self, home: Path, tmp_path: Path, png: bytes) -> None:
+        (tmp_path / "photo.png").write_bytes(png)
+        (tmp_path / "account.md").write_text("Our photographer took this.")
+        with pytest.raises(InputError, match="no identity"):
+            api.attest(tmp_path / "photo.png", statement=tmp_path / "account.md", name="forged signer")
+        use_organisation(home, *pair(tmp_path))
+        done = api.attest(tmp_path / "photo.png", statement=tmp_path / "account.md", name="forged signer")
+        result = verify_file(done.output, search_watermark=False)
+        assert (result.verdict, result.layers["account"].state) == ("holds", "stands")
+        assert result.signer is not None
+        assert result.signer.startswith("Forged signer")
 
     @pytest.mark.skipif(os.name != "posix", reason="file modes")
     def test_the_key_is_private(self, home: Path, tmp_path: Path) -> None:

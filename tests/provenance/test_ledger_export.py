@@ -14,10 +14,10 @@ import pytest
 from countenance.consent.ledger import BEFORE_FIRST, Entry, Ledger, entry_hash_of
 from countenance.consent.strict_json import canonical
 from countenance.errors import CountenanceError, LedgerError
-from countenance.provenance.attest import attest
 from countenance.provenance.identity import SigningIdentity
 from countenance.provenance.ledger_export import EXPORT_TYPE, export_ledger, verify_export
 from countenance.provenance.papers import paper_kind, verify_paper
+from countenance.provenance.signed_document import sign_document
 
 NOW = datetime(2026, 11, 26, 12, tzinfo=UTC)
 
@@ -117,7 +117,7 @@ def test_every_cut_shows(export: Path, identity: SigningIdentity) -> None:
 def test_another_document_of_the_same_signer_is_no_export(export: Path, identity: SigningIdentity) -> None:
     lines = export.read_bytes().splitlines()
     stated = {"rows": 6, "time": "2026-11-26T12:00:00Z"}
-    lines[-1] = attest(stated, identity, EXPORT_TYPE.replace("export", "import"))
+    lines[-1] = sign_document(stated, identity, EXPORT_TYPE.replace("export", "import"))
     export.write_bytes(b"\n".join(lines) + b"\n")
     with pytest.raises(CountenanceError, match="typ"):
         verify_export(export, trusted_pem=identity.authority_pem)

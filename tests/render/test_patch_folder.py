@@ -18,6 +18,7 @@ from countenance.errors import OutputError
 from countenance.media.probe import probe
 from countenance.media.read import read_frames
 from countenance.project import Project
+from countenance.provenance.register import Register
 from countenance.provenance.verify import verify_file
 from countenance.render.patches import PatchFolder
 
@@ -49,6 +50,7 @@ def test_each_patch_is_signed_and_all_of_them_give_the_render(
     assert [row.get("patches") for row in rows] == [len(layers), None]
     listed = hashlib.sha256((folder / "patches.json").read_bytes()).hexdigest()
     assert rows[0]["patches_sha256"] == listed == report.patches.sha256
+    assert {one.watermark for one in Register(project.root).entries()} == {row["watermark"] for row in rows}
 
     veiled = [row for row in found.listed["frames"] if row["veiled"]]
     assert veiled

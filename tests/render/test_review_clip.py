@@ -13,6 +13,7 @@ from countenance.conversion.report import VeiledSpan
 from countenance.media.probe import probe
 from countenance.media.read import read_frames
 from countenance.project import Project
+from countenance.provenance.register import Register
 from countenance.provenance.scope import scope_sha256
 from countenance.provenance.verify import verify_file
 from countenance.provenance.watermark import find_watermark
@@ -63,6 +64,7 @@ def test_it_shows_the_veiled_spans_and_carries_every_mark(project: Project, foot
     assert [row.get("review") for row in rows] == [True, None]
     assert rows[0]["watermark"] == (found.claim.watermark_id or b"").hex()
     assert find_watermark(frame.rgb for frame in frames).payload == found.claim.watermark_id
+    assert {one.watermark for one in Register(project.root).entries()} == {row["watermark"] for row in rows}
 
 
 def test_the_render_s_own_credentials_come_along(project: Project, footage: Path) -> None:
@@ -87,8 +89,11 @@ def test_without_a_veil_there_is_no_clip_and_an_old_one_goes(
     told: list[str] = []
     old = project.renders_dir / "out.review.mp4"
     old.write_bytes(b"of an earlier render")
+    (project.root / "register.sqlite").write_bytes(b"damaged" * 1000)  # costs nothing but its row
     report = rendered(project, footage, review=True, script=script(), overwrite=True, note=told.append)
     assert report.review is None
     assert report.convert.veiled == 0
     assert "nothing to review" in told[-1]
+    assert "not in the project's register" in told[-2]
+    assert "countenance register add" in told[-2]
     assert names(project.renders_dir) == {"out.mp4"}

@@ -47,20 +47,11 @@ def verify(anchors: tuple[str, ...], against: Path | None, open_project: Callabl
       countenance ledger verify
       countenance ledger verify --against ledger-in-may.jsonl
     """
-    from countenance.consent.ledger import Ledger
-    from countenance.provenance.ledger_export import verify_export
+    from countenance import api_ledger
 
-    project = open_project()
-    book = Ledger(project.ledger_path)
-    wanted = {*anchors, *_of_models(project)}
-    if against is not None:
-        wanted |= set(verify_export(against).hashes)
-    book.verify(wanted)
-    entries = book.entries()
-    head = entries[-1].hash if entries else None
-    facts = {"rows": len(entries), "head": head, "anchors": len(wanted)}
-    told = f"The ledger holds: {len(entries)} rows, {len(wanted)} of them known from elsewhere. Last row: {head}."
-    answer({"ledger": facts}, told if entries else "There is no ledger yet: nothing has happened.", as_json=as_json)
+    found = api_ledger.ledger_verify(open_project(), anchors=anchors, against=against)
+    told = f"The ledger holds: {found.rows} rows, {found.anchors} of them known from elsewhere. Last row: {found.head}."
+    answer({"ledger": found}, told if found.rows else "There is no ledger yet: nothing has happened.", as_json=as_json)
 
 
 @ledger.command(cls=Command, short_help="Write it as signed JSON lines.")
@@ -75,29 +66,8 @@ def export(file: Path, overwrite: bool, open_project: Callable[[], Project], as_
     Example:
       countenance ledger export ledger.jsonl
     """
-    from countenance.consent.ledger import Ledger
-    from countenance.errors import OutputError
-    from countenance.project import user_data_dir
-    from countenance.provenance.identity import SigningIdentity
-    from countenance.provenance.ledger_export import export_ledger
+    from countenance import api_ledger
 
-    if file.exists() and not overwrite:
-        raise OutputError(f"{file} is there already. Choose another name, or replace it with --overwrite.")
-    project = open_project()
-    done = export_ledger(Ledger(project.ledger_path), file, SigningIdentity.load_or_create(user_data_dir()))
+    done = api_ledger.ledger_export(open_project(), file, overwrite=overwrite)
     facts = {"path": file, "rows": done.rows, "head": done.head, "time": done.time}
     answer({"export": facts}, f"Wrote {done.rows} rows, signed, to {file}. It names people.", as_json=as_json)
-
-
-def _of_models(project: Project) -> set[str]:
-    """The rows that allowed the models of this project; a damaged checkpoint tells nothing, and `train` says so."""
-    from countenance.errors import CheckpointError
-    from countenance.training.checkpoint import CHECKPOINT, read_facts
-
-    found = set()
-    for path in (project.root / "models").glob(f"*/*/{CHECKPOINT}"):
-        try:
-            found.add(read_facts(path).ledger_entry)
-        except CheckpointError:
-            continue
-    return found

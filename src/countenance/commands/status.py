@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -64,25 +63,13 @@ def publish(
     Example:
       countenance consent status publish status.jws --uri urn:agency:list --key agency.key
     """
-    from countenance.atomic import write_bytes
-    from countenance.consent.keys import load_key
-    from countenance.consent.ledger import Ledger
-    from countenance.consent.status import make_status_list, read_status_list, revoked_indices
-    from countenance.consent.strict_json import read_bounded
+    from countenance import api_ledger
 
-    signer = load_key(key, key_passphrase(passphrase_file))
-    pointer = _pointer(uri, 0, signer.key_id)
-    ledger = Ledger(open_project().ledger_path)
-    ledger.verify()
-    places = revoked_indices(ledger.entries(), signer.key_id, uri)
-    previous = read_status_list(read_bounded(file, "The status list"), pointer) if file.exists() else None
-    data = make_status_list(places, signer, uri, lifetime=timedelta(days=days), previous=previous)
-    write_bytes(file, data)
-    made = read_status_list(data, pointer)
-    revoked = sum(byte.bit_count() for byte in made.bits)
-    facts = {"path": file, "uri": uri, "issuer": made.issuer, "expires": made.expires, "revoked": revoked}
-    told = f"Signed {file}: {revoked} revoked, good until {made.expires:%Y-%m-%d %H:%M} UTC. Put it at {uri}."
-    answer({"status": facts}, told, as_json=as_json)
+    made = api_ledger.consent_status_publish(
+        open_project(), file, uri=uri, key=key, passphrase=key_passphrase(passphrase_file), days=days
+    )
+    told = f"Signed {file}: {made.revoked} revoked, good until {made.expires:%Y-%m-%d %H:%M} UTC. Put it at {uri}."
+    answer({"status": made}, told, as_json=as_json)
 
 
 @status.command(cls=Command, short_help="Look a record up in its list.")
@@ -96,22 +83,15 @@ def check(lender: str, open_project: Callable[[], Project], as_json: bool) -> in
     Example:
       countenance consent status check vera
     """
-    from countenance.consent.clock import utc_now
-    from countenance.consent.ledger import Ledger
-    from countenance.consent.record import parse_record
-    from countenance.consent.status import fetch_status, gather_status, judge_status
-    from countenance.consent.strict_json import read_bounded
+    from countenance import api_ledger
 
-    project = open_project()
-    record = parse_record(read_bounded(project.consent_path(lender), f"The consent record of {lender}"))
-    if record.status is None:
+    found = api_ledger.consent_status_check(open_project(), lender)
+    if found is None:
         answer({"status": None}, f"The record of {lender} names no status list.", as_json=as_json)
         return 0
-    ledger = Ledger(project.ledger_path)
-    ledger.verify()
-    found = judge_status(project, record, gather_status(project, record, fetch_status), utc_now(), ledger.entries())
     facts = {"list": found.facts, "revoked": found.revoked, "problems": list(found.reasons)}
-    fine = f"Not revoked, by the list of {(found.facts or {}).get('issued')} ({record.status.uri})."
+    listed = found.facts or {}
+    fine = f"Not revoked, by the list of {listed.get('issued')} ({listed.get('uri')})."
     answer({"status": facts}, " ".join(found.reasons) or fine, as_json=as_json)
     return 2 if found.reasons else 0
 
@@ -122,6 +102,7 @@ def status_pointer(project: Project, uri: str | None, issuer: str | None, place:
     Raises:
         InputError: one of two was given, or one that cannot be.
     """
+    from countenance.api_ledger import named_list
     from countenance.consent.ledger import Ledger
     from countenance.consent.status import free_index
     from countenance.errors import InputError
@@ -132,16 +113,4 @@ def status_pointer(project: Project, uri: str | None, issuer: str | None, place:
         raise InputError(
             "A status list is named by its address and its issuer's key id. Give --status-uri and --status-key."
         )
-    return _pointer(uri, free_index(Ledger(project.ledger_path).entries(), uri) if place is None else place, issuer)
-
-
-def _pointer(uri: str, place: int, issuer: str) -> StatusPointer:
-    from countenance.consent.terms import StatusPointer
-    from countenance.errors import InputError
-
-    try:
-        return StatusPointer(uri, place, issuer)
-    except ValueError as error:
-        raise InputError(
-            f"This names no status list: {error}. Give https://… or urn:…, a place and a key id."
-        ) from error
+    return named_list(uri, free_index(Ledger(project.ledger_path).entries(), uri) if place is None else place, issuer)

@@ -36,6 +36,17 @@ __all__ = ["verify"]
     type=click.Path(path_type=Path),
     help="Trust this authority of timestamp services (PEM); can be given several times.",
 )
+@click.option(
+    "--original",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="An attested recording that this may be a copy of: every frame is compared.",
+)
+@click.option(
+    "--register",
+    metavar="WHERE",
+    help="A project's folder or the https address of a register, to trace a copy by its watermark.",
+)
 @click.option("--no-watermark", is_flag=True, help="Do not decode the picture to search it for the watermark.")
 @json_option
 def verify(
@@ -44,12 +55,17 @@ def verify(
     status_list: Path | None,
     trust: tuple[Path, ...],
     trust_time: tuple[Path, ...],
+    original: Path | None,
+    register: str | None,
     no_watermark: bool,
     as_json: bool,
 ) -> int:
     """Say what a file proves: is it what was signed, by whom, when, with which marks, under which consent.
 
     It also reads what this program signs beside renders: a ledger's export and a certificate of destruction.
+
+    With --register, a copy that lost its credentials is traced by its watermark to the render that it comes from. Only
+    an address given there makes this command use the network, and only its watermark is sent.
 
     Exit code 0: the proof holds. 1: nothing is proven. 3: credentials that do not hold. 2: an error, such as no file.
 
@@ -74,6 +90,8 @@ def verify(
         trust=trust,
         trust_time=trust_time,
         search_watermark=not no_watermark,
+        original=original,
+        register=register,
     )
     answer(result.to_dict(), result.to_text(), as_json=as_json)
     return result.exit_code

@@ -16,6 +16,7 @@ __all__ = ["get"]
 
 _SECONDS = 10.0
 _REDIRECTS = 3
+_THIS_COMPUTER = ("localhost", "127.0.0.1", "::1")
 
 
 class _OnlyHttps(urllib.request.HTTPRedirectHandler):
@@ -31,7 +32,14 @@ class _OnlyHttps(urllib.request.HTTPRedirectHandler):
 
 
 def get(
-    url: str, what: str, *, limit: int = SIZE_LIMIT, seconds: float = _SECONDS, context: ssl.SSLContext | None = None
+    url: str,
+    what: str,
+    *,
+    limit: int = SIZE_LIMIT,
+    seconds: float = _SECONDS,
+    context: ssl.SSLContext | None = None,
+    accept: str = "application/statuslist+jws",
+    local_http: bool = False,
 ) -> bytes:
     """The document at an https address.
 
@@ -41,13 +49,16 @@ def get(
         limit: most bytes.
         seconds: longest time for all of it.
         context: which certificates are believed; the computer's own when None.
+        accept: the kind of document that is asked for.
+        local_http: an http address of this computer will do, too.
 
     Raises:
         ConsentError: not https, not there, too large or too slow.
     """
     opener = urllib.request.OpenerDirector()  # no handlers for file:, ftp:, data: or plain http
+    here = local_http and urlsplit(url).scheme == "http" and urlsplit(url).hostname in _THIS_COMPUTER
     for handler in (
-        urllib.request.ProxyHandler(),
+        *([urllib.request.HTTPHandler()] if here else [urllib.request.ProxyHandler()]),
         urllib.request.HTTPSHandler(context=context or ssl.create_default_context()),
         urllib.request.HTTPDefaultErrorHandler(),
         urllib.request.HTTPErrorProcessor(),
@@ -56,9 +67,9 @@ def get(
         opener.add_handler(handler)
     end = time.monotonic() + seconds
     try:
-        if urlsplit(url).scheme != "https":
+        if urlsplit(url).scheme != "https" and not here:
             raise urllib.error.URLError("it is not an https address")
-        request = urllib.request.Request(url, headers={"Accept": "application/statuslist+jws"})  # noqa: S310 - https only
+        request = urllib.request.Request(url, headers={"Accept": accept})  # noqa: S310 - https only, or here
         answer = opener.open(request, timeout=seconds)
         if answer is None:
             raise urllib.error.URLError("nothing can fetch it")

@@ -29,7 +29,7 @@ MAX_PIXELS = 90_000_000
 """Pictures with more pixels are refused (8K video has 33 million): a small hostile file must not fill the memory."""
 
 _CONTAINERS = "mov,matroska,avi,mpegts,mpeg,mxf,flv,ogg,asf,gif,dv,nut,ivf,yuv4mpegpipe"
-_OPTIONS = {"format_whitelist": _CONTAINERS, "protocol_whitelist": "file"}
+_SOUND_CONTAINERS = "wav,mp3,flac,aac,aiff,w64"
 
 
 def reason_of(error: BaseException) -> str:
@@ -57,16 +57,22 @@ def check_regular_file(path: Path, what: str = "video") -> None:
 
 
 @contextmanager
-def open_input(path: Path) -> Iterator[InputContainer]:
+def open_input(path: Path, *, sound: bool = False) -> Iterator[InputContainer]:
     """Open a media file for reading and close it again.
+
+    Args:
+        path: the file.
+        sound: files of sound alone (WAV, MP3, FLAC) will do, too.
 
     Raises:
         MediaError: missing, a folder, empty, unreadable, or not in a container that we read.
     """
     check_regular_file(path)
+    containers = f"{_CONTAINERS},{_SOUND_CONTAINERS}" if sound else _CONTAINERS
+    options = {"format_whitelist": containers, "protocol_whitelist": "file"}
     try:
         # An absolute path: a relative one such as "concat:a" would be taken for a protocol and its address.
-        container = av.open(str(path.absolute()), mode="r", options=dict(_OPTIONS), metadata_errors="replace")
+        container = av.open(str(path.absolute()), mode="r", options=options, metadata_errors="replace")
     except PermissionError as error:
         raise MediaError(f"No permission to read {path}. Change the file's permissions.") from error
     except (av.error.FFmpegError, OSError, ValueError) as error:

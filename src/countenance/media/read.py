@@ -6,7 +6,7 @@ import os
 import warnings
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import av.error
 import numpy as np
@@ -19,7 +19,7 @@ from countenance.media.yuv import RgbFromVideo
 from countenance.types import Frame
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from av.container import InputContainer
     from av.packet import Packet
@@ -29,7 +29,17 @@ if TYPE_CHECKING:
 
     from countenance.types import UInt8
 
-__all__ = ["PHOTO_SUFFIXES", "VIDEO_SUFFIXES", "is_photo", "list_sources", "read_frames", "read_picture", "read_seen"]
+__all__ = [
+    "PHOTO_SUFFIXES",
+    "VIDEO_SUFFIXES",
+    "is_photo",
+    "list_sources",
+    "read_decoded",
+    "read_frames",
+    "read_picture",
+    "read_seen",
+    "read_stored_picture",
+]
 
 # fmt: off
 VIDEO_SUFFIXES = frozenset({
@@ -45,6 +55,8 @@ PHOTO_SUFFIXES = frozenset({
 })
 # fmt: on
 """Suffixes that are taken for photos, in lower case."""
+
+_T = TypeVar("_T")
 
 # No format that runs a helper program (EPS starts Ghostscript).
 _PHOTO_FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "AVIF")
@@ -75,6 +87,21 @@ def read_frames(path: Path, *, start_index: int = 0) -> Iterator[Frame]:
         stream = video_stream(container, path)
         stream.thread_type = "AUTO"
         yield from _frames(path, container, stream, start_index)
+
+
+def read_decoded(path: Path) -> Iterator[VideoFrame]:
+    """The pictures of a video's main track as the decoder gives them, in display order: no turning, no conversion.
+
+    The decoder keeps to its standard to the bit where FFmpeg has faster ways that do not.
+
+    Raises:
+        MediaError: see :func:`read_frames`.
+    """
+    with open_input(path) as container:
+        stream = video_stream(container, path)
+        stream.thread_type = "AUTO"
+        stream.codec_context.options = stream.codec_context.options | {"flags": "+bitexact", "idct": "simple"}
+        yield from _decoded(path, container, stream)
 
 
 def _frames(path: Path, container: InputContainer, stream: VideoStream, start_index: int) -> Iterator[Frame]:
@@ -184,17 +211,7 @@ def read_picture(path: Path) -> Frame:
     Raises:
         MediaError: missing, a folder, empty, damaged, too large, or of a kind that we do not read (HEIC).
     """
-    check_regular_file(path, "photo")
-    try:
-        rgb = _decoded_photo(path)
-    except MediaError:
-        raise
-    except PermissionError as error:
-        raise MediaError(f"No permission to read {path}. Change the file's permissions.") from error
-    except Exception as error:  # a hostile file reaches any of Pillow's parsers, which raise whatever they like
-        raise MediaError(
-            f"{path} is not a readable photo ({reason_of(error)}). Export it again as JPEG or PNG."
-        ) from error
+    rgb = _photo(path, _upright_rgb)
     return Frame(rgb=rgb, index=0, pts=0, time_base=Fraction(1))
 
 
@@ -214,8 +231,31 @@ def read_seen(path: Path) -> UInt8:
     return rgb if box is None else np.ascontiguousarray(rgb[box[1] : box[3], box[0] : box[2]])
 
 
-def _decoded_photo(path: Path) -> UInt8:
-    from PIL import Image, ImageOps
+def read_stored_picture(path: Path) -> tuple[str, tuple[int, int], bytes]:
+    """A photo's pixels as they are stored, not turned and in no other colours: Pillow's mode, width and height, bytes.
+
+    Raises:
+        MediaError: see :func:`read_picture`.
+    """
+    return _photo(path, lambda image: (image.mode, image.size, image.tobytes()))
+
+
+def _photo(path: Path, take: Callable[[Image], _T]) -> _T:
+    check_regular_file(path, "photo")
+    try:
+        return _opened_photo(path, take)
+    except MediaError:
+        raise
+    except PermissionError as error:
+        raise MediaError(f"No permission to read {path}. Change the file's permissions.") from error
+    except Exception as error:  # a hostile file reaches any of Pillow's parsers, which raise whatever they like
+        raise MediaError(
+            f"{path} is not a readable photo ({reason_of(error)}). Export it again as JPEG or PNG."
+        ) from error
+
+
+def _opened_photo(path: Path, take: Callable[[Image], _T]) -> _T:
+    from PIL import Image
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # odd EXIF or palette data; the limit on size is ours
@@ -224,7 +264,13 @@ def _decoded_photo(path: Path) -> UInt8:
         with Image.open(path, formats=known) as image:
             if image.width * image.height > MAX_PIXELS:
                 raise MediaError(f"{path} has {image.width}×{image.height} pixels. Scale it below 90 megapixels.")
-            return _rgb_of(ImageOps.exif_transpose(image))
+            return take(image)
+
+
+def _upright_rgb(image: Image) -> UInt8:
+    from PIL import ImageOps
+
+    return _rgb_of(ImageOps.exif_transpose(image))
 
 
 def _rgb_of(image: Image) -> UInt8:

@@ -14,9 +14,10 @@ from contextlib import suppress
 from dataclasses import asdict
 from functools import lru_cache
 from http import HTTPStatus
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib.resources import files
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
+
+from countenance.serving import LOOPBACK, PATIENCE_SECONDS, QuietAnswer, QuietServer
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,20 +29,8 @@ __all__ = ["MOST_CONNECTIONS", "PreviewServer"]
 MOST_CONNECTIONS = 8
 """At once; a browser takes three."""
 
-_LOOPBACK = "127.0.0.1"
 _BOUNDARY = "countenance-frame"
-_PATIENCE_SECONDS = 10.0  # for a client that neither sends nor takes anything
 _POLL_SECONDS = 0.5
-_HEADERS = {
-    "Cache-Control": "no-store",
-    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
-    "Cross-Origin-Opener-Policy": "same-origin",
-    "Cross-Origin-Resource-Policy": "same-origin",
-    "Referrer-Policy": "no-referrer",
-    "X-Content-Type-Options": "nosniff",
-    "X-Frame-Options": "DENY",
-    "Connection": "close",
-}
 
 
 class PreviewServer:
@@ -58,7 +47,7 @@ class PreviewServer:
     @property
     def address(self) -> str:
         """URL of the page; who knows it can watch."""
-        return f"http://{_LOOPBACK}:{self._server.server_port}{self._server.home}"
+        return f"http://{LOOPBACK}:{self._server.server_port}{self._server.home}"
 
     def __enter__(self) -> PreviewServer:
         self._thread.start()
@@ -67,47 +56,21 @@ class PreviewServer:
     def __exit__(self, *_: object) -> None:
         self._server.shutdown()
         self._server.server_close()
-        self._thread.join(_PATIENCE_SECONDS)
+        self._thread.join(PATIENCE_SECONDS)
 
 
-class _Server(ThreadingHTTPServer):
-    daemon_threads = True
-    block_on_close = False
-    allow_reuse_address = False
-    request_queue_size = MOST_CONNECTIONS
-
+class _Server(QuietServer):
     def __init__(self, channel: Channel) -> None:
-        super().__init__((_LOOPBACK, 0), _Answer)
+        super().__init__((LOOPBACK, 0), _Answer, MOST_CONNECTIONS)
         self.channel = channel
         self.home = f"/{secrets.token_urlsafe(32)}/"
-        self.hosts = {f"{name}:{self.server_port}" for name in (_LOOPBACK, "localhost")}
-        self._free = threading.BoundedSemaphore(MOST_CONNECTIONS)
-
-    def process_request(self, request: Any, client_address: Any) -> None:
-        """Answer in a thread of its own, or hang up when there are too many."""
-        if not self._free.acquire(blocking=False):
-            self.shutdown_request(request)
-            return
-        super().process_request(request, client_address)
-
-    def process_request_thread(self, request: Any, client_address: Any) -> None:
-        """Answer, and let the next one in."""
-        try:
-            super().process_request_thread(request, client_address)
-        finally:
-            self._free.release()
-
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """A client that hangs up in the middle is no news."""
+        self.hosts = {f"{name}:{self.server_port}" for name in (LOOPBACK, "localhost")}
 
 
-class _Answer(BaseHTTPRequestHandler):
+class _Answer(QuietAnswer):
     """Answers one request; everything that is not asked for exactly right gets an empty answer."""
 
-    timeout = _PATIENCE_SECONDS
-    server_version, sys_version = "countenance", ""
-
-    def do_GET(self) -> None:
+    def answer(self) -> None:
         """The page, the stream, the status, or the picture of the moment."""
         refusal = self._refusal()
         if refusal is not None:
@@ -121,16 +84,6 @@ class _Answer(BaseHTTPRequestHandler):
             "still": self._still,
         }
         answers[name]()
-
-    def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:  # noqa: ARG002
-        """An answer without a word: what a stranger asked for is not repeated to them."""
-        code = HTTPStatus.METHOD_NOT_ALLOWED if code == HTTPStatus.NOT_IMPLEMENTED else code
-        self.send_response(code)
-        self._end({"Allow": "GET", "Content-Length": "0"})
-        self.close_connection = True
-
-    def log_message(self, format: str, *args: Any) -> None:
-        """Nothing: the path is a secret."""
 
     @property
     def _preview(self) -> _Server:
@@ -149,16 +102,6 @@ class _Answer(BaseHTTPRequestHandler):
         found = [secrets.compare_digest(self.path.encode("latin-1", "replace"), path.encode()) for path in known]
         return None if any(found) else HTTPStatus.NOT_FOUND
 
-    def _end(self, headers: dict[str, str]) -> None:
-        for name, value in (_HEADERS | headers).items():
-            self.send_header(name, value)
-        self.end_headers()
-
-    def _give(self, body: bytes, headers: dict[str, str]) -> None:
-        self.send_response(HTTPStatus.OK)
-        self._end({"Content-Length": str(len(body))} | headers)
-        self.wfile.write(body)
-
     def _page(self) -> None:
         nonce = secrets.token_urlsafe(16)
         policy = (
@@ -166,11 +109,11 @@ class _Answer(BaseHTTPRequestHandler):
             f"script-src 'nonce-{nonce}'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
         )
         body = _template().format(nonce=nonce).encode()
-        self._give(body, {"Content-Type": "text/html; charset=utf-8", "Content-Security-Policy": policy})
+        self.give(body, {"Content-Type": "text/html; charset=utf-8", "Content-Security-Policy": policy})
 
     def _status(self) -> None:
         body = json.dumps(asdict(self._preview.channel.told())).encode()
-        self._give(body, {"Content-Type": "application/json"})
+        self.give(body, {"Content-Type": "application/json"})
 
     def _still(self) -> None:
         shown = self._preview.channel.newest()
@@ -179,12 +122,12 @@ class _Answer(BaseHTTPRequestHandler):
             return
         code = self._preview.channel.status().timecode.replace(":", "-")
         name = f'attachment; filename="preview-{code}.jpg"'
-        self._give(shown.jpeg, {"Content-Type": "image/jpeg", "Content-Disposition": name})
+        self.give(shown.jpeg, {"Content-Type": "image/jpeg", "Content-Disposition": name})
 
     def _stream(self) -> None:
         channel = self._preview.channel
         self.send_response(HTTPStatus.OK)
-        self._end({"Content-Type": f"multipart/x-mixed-replace; boundary={_BOUNDARY}"})
+        self.end({"Content-Type": f"multipart/x-mixed-replace; boundary={_BOUNDARY}"})
         self.wfile.write(f"--{_BOUNDARY}\r\n".encode())
         channel.watched.set()
         number = 0

@@ -1,181 +1,157 @@
-"""Documents that this installation signs: a ledger's export, a certificate of destruction.
-
-General-JSON JWS (RFC 7515) with one signature by the signing identity's key (ES256) and its certificates (``x5c``):
-the same key and authority that sign renders, so whoever knows the authority can check both. Everything that the
-standard leaves open is pinned, as in :mod:`countenance.consent.jws`.
-
-Whether the signature holds and whether the signer is known are two answers, here as everywhere.
-"""
+"""Attest a recording: sign it together with a written account, into a new file."""
 
 from __future__ import annotations
 
-import base64
-import binascii
+import mmap
+from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, cast
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
-from cryptography import x509
-from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
-from joserfc import jws
-from joserfc.errors import BadSignatureError, JoseError, UnsupportedAlgorithmError
-from joserfc.jwk import ECKey
-from joserfc.jws import GeneralJSONSerialization, JWSRegistry
-
-from countenance.consent.clock import parse_time
-from countenance.consent.strict_json import canonical, loads
-from countenance.errors import ConsentError, IntegrityError, MarkError
+from countenance.atomic import output_error, replacing
+from countenance.digest import file_sha256
+from countenance.errors import InputError, MediaError, OutputError
+from countenance.provenance import credentials
+from countenance.provenance.account import Account, account_manifest
+from countenance.provenance.fingerprint import is_sound, measure
+from countenance.provenance.manifest import footage_ingredient
+from countenance.provenance.sign import SignerOf, check_signed, footage_credentials, refuse_shared_sidecar, sign_stream
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable
+    from pathlib import Path
 
-    from countenance.provenance.identity import SigningIdentity
+    from countenance.progress import Progress
+    from countenance.provenance.sign import Signs
 
-__all__ = ["ATTEST_LIMIT", "Attested", "attest", "own_authority_pem", "read_attested"]
+__all__ = ["Attested", "attest_file"]
 
-ATTEST_LIMIT = 4 * 1024 * 1024
-"""Largest document in bytes."""
-
-_ALGORITHM = "ES256"
-
-
-class _OnlyES256(JWSRegistry):
-    max_payload_length = ATTEST_LIMIT
-    max_header_length = 16 * 1024  # two certificates
-
-    def get_alg(self, name: str) -> Any:
-        if name != _ALGORITHM:
-            raise UnsupportedAlgorithmError(f"Algorithm of '{name}' is not allowed")
-        return self.algorithms[_ALGORITHM]
+_NO_RECORDING = (b"org.countenance.consent", b"rainedAlgorithmicMedia")
+"""What the credentials of a picture say that a trained model painted: our own words, and those of IPTC (also for a
+part of it)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Attested:
-    """A document whose signature holds.
-
-    ``payload`` is what was signed; ``signer`` the certificate's name; ``trusted`` whether an authority that this
-    computer knows issued that certificate, valid at the time that the document states.
+    """An attested recording: the ``output``, its credentials at ``sidecar`` where they are beside it, what it states,
+    and whether the recording's own credentials held (``none``, ``intact``, ``broken``, ``unreadable``).
     """
 
-    payload: dict[str, Any]
-    signer: str
-    trusted: bool
+    output: Path
+    sidecar: Path | None
+    account: Account
+    recording_credentials: str
 
 
-def attest(payload: Mapping[str, Any], identity: SigningIdentity, typ: str) -> bytes:
-    """Sign a document as this installation.
+def _utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+def attest_file(
+    recording: Path,
+    text: str,
+    output: Path,
+    identity: Signs,
+    *,
+    overwrite: bool = False,
+    clock: Callable[[], datetime] = _utc_now,
+    progress: Progress | None = None,
+) -> Attested:
+    """Sign a recording together with an account, into a new file; the recording stays as it is.
+
+    The picture and sound of the new file are those of the recording, bit for bit; the recording's own credentials, a
+    camera's for example, come along as those of its parent.
 
     Args:
-        payload: what is signed; ``time`` must be in it, as :func:`countenance.consent.clock.format_time` writes it.
+        recording: a video, a photo or a file of sound, as it came from the camera.
+        text: the account (see :func:`countenance.provenance.account.written_account`).
+        output: of the same suffix; MKV and WebM have the credentials beside them as ``.c2pa``.
         identity: who signs.
-        typ: the kind of document.
-
-    Returns:
-        One line of canonical JSON without a line break.
-
-    Raises:
-        MarkError: the document is too large, or the identity cannot sign.
-    """
-    parse_time(str(payload["time"]))
-    try:
-        chain = [
-            base64.b64encode(certificate.public_bytes(Encoding.DER)).decode("ascii")
-            for certificate in x509.load_pem_x509_certificates(identity.chain_pem.encode("ascii"))
-        ]
-        value = jws.serialize_json(
-            [{"protected": {"alg": _ALGORITHM, "typ": typ, "x5c": chain}}],
-            canonical(payload),
-            ECKey.import_key(identity.key_pem),
-            registry=_OnlyES256(),
-        )
-    except (JoseError, ValueError) as error:
-        raise MarkError(f"The document cannot be signed ({error}). Make a new signing identity.") from error
-    data = canonical(value)
-    if len(data) > ATTEST_LIMIT:
-        raise MarkError(f"The document is larger than {ATTEST_LIMIT // 1024**2} MiB, which nobody would read back.")
-    return data
-
-
-def own_authority_pem() -> str:
-    """The certificate of this installation's own authority, "" where it has none (raises MarkError)."""
-    from countenance.project import user_data_dir
-    from countenance.provenance.identity import local_authority_pem
-
-    return local_authority_pem(user_data_dir())
-
-
-def read_attested(data: bytes, typ: str, what: str, *, trusted_pem: str | None = None) -> Attested:
-    """Read a signed document and verify its signature.
-
-    Args:
-        data: the document's bytes, which may be hostile.
-        typ: the kind of document that it must be.
-        what: its name in messages.
-        trusted_pem: certificates of the authorities to trust, PEM; None takes this installation's own.
+        overwrite: replace an output that is there.
+        clock: what time it is, aware.
+        progress: told the number of frames that were read.
 
     Raises:
-        IntegrityError: it is not a document of this kind, or was changed after it was signed.
-        MarkError: this installation's own authority is damaged.
+        MediaError: the recording cannot be read from end to end.
+        InputError: it is of a kind that cannot carry credentials, or a picture that a model painted: such a one is no
+            camera footage, whoever stands behind it.
+        MarkError: it could not be signed.
+        OutputError: the output is there, or cannot be written.
     """
-    anchors = own_authority_pem() if trusted_pem is None else trusted_pem
-    try:
-        value = loads(data, what, limit=ATTEST_LIMIT)
-        chain = _chain(_header(value, typ))
-        key = chain[0].public_key()
-        if not isinstance(key, ec.EllipticCurvePublicKey) or not isinstance(key.curve, ec.SECP256R1):
-            raise ValueError("its key is of another kind")  # noqa: TRY301, TRY004 - one place makes the sentence
-        public = ECKey.import_key(key.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo))
-        verified = jws.deserialize_json(cast("GeneralJSONSerialization", value), public, registry=_OnlyES256())
-        payload = loads(verified.payload, what, limit=ATTEST_LIMIT)
-        trusted = _trusted(chain, anchors, payload)
-    except BadSignatureError as error:
-        raise IntegrityError(f"{what} was changed after it was signed. Ask for the original file.") from error
-    except (ConsentError, JoseError, UnsupportedAlgorithm, ValueError, KeyError, TypeError) as error:
-        reason = str(error).rstrip(".") or type(error).__name__
-        raise IntegrityError(f"{what} is not valid: {reason}. Ask for the original file.") from error
-    return Attested(payload, _name(chain[0]), trusted)
-
-
-def _header(value: dict[str, Any], typ: str) -> dict[str, Any]:
-    if set(value) != {"payload", "signatures"}:
-        raise ValueError("it must have exactly a payload and signatures")
-    signatures = value["signatures"]
-    if not isinstance(signatures, list) or len(signatures) != 1 or set(signatures[0]) != {"protected", "signature"}:
-        raise ValueError("it must have exactly one signature with a protected header")
-    text = signatures[0]["protected"]
-    header = loads(base64.b64decode(text.encode("ascii") + b"=" * (-len(text) % 4), b"-_", validate=True), "A header")
-    if set(header) != {"alg", "typ", "x5c"} or header["alg"] != _ALGORITHM or header["typ"] != typ:
-        raise ValueError(f"its header must have exactly alg {_ALGORITHM}, typ {typ} and x5c")
-    return header
-
-
-def _chain(header: Mapping[str, Any]) -> list[x509.Certificate]:
-    chain = header["x5c"]
-    if not isinstance(chain, list) or not 1 <= len(chain) <= 4:
-        raise ValueError("it has no certificates")
-    try:
-        return [x509.load_der_x509_certificate(base64.b64decode(str(text), validate=True)) for text in chain]
-    except binascii.Error as error:
-        raise ValueError("its certificates cannot be read") from error
-
-
-def _trusted(chain: list[x509.Certificate], anchors_pem: str, payload: Mapping[str, Any]) -> bool:
-    """Issued by an authority that we hold ourselves (never one that only came along), and valid when it was stated."""
-    stated = parse_time(str(payload["time"]))
-    signer = chain[0]
-    if not signer.not_valid_before_utc <= stated <= signer.not_valid_after_utc or not anchors_pem:
-        return False
-    for anchor in x509.load_pem_x509_certificates(anchors_pem.encode("ascii")):
+    kind = _checked_kind(recording, output, overwrite=overwrite)
+    _refuse_painted(recording)
+    digest = file_sha256(recording)
+    tracks = measure(recording, progress)
+    account = Account(text, clock().astimezone(UTC).replace(microsecond=0), digest, tracks)
+    held = footage_credentials(recording)
+    with ExitStack() as files:
+        beside = credentials.sidecar_path(output)
+        embedded = credentials.embeds(output)
+        temporary = files.enter_context(replacing(output))
+        sidecar = None if embedded else files.enter_context(replacing(beside))
+        manifest = _signed(recording, temporary, kind, account, identity, parent=embedded and held != "none")
+        if sidecar is not None:
+            sidecar.write_bytes(manifest)
+            credentials.sidecar_path(temporary).write_bytes(manifest)
         try:
-            signer.verify_directly_issued_by(anchor)
-        except (InvalidSignature, ValueError, TypeError):
-            continue
-        return True
-    return False
+            check_signed(temporary, kind, identity)
+        finally:
+            if sidecar is not None:
+                credentials.sidecar_path(temporary).unlink()
+        if file_sha256(recording) != digest:
+            raise MediaError(f"{recording} changed while it was read. Run the same command again.")
+    return Attested(output, None if embedded else beside, account, held)
 
 
-def _name(certificate: x509.Certificate) -> str:
-    names = certificate.subject.get_attributes_for_oid(x509.NameOID.COMMON_NAME)
-    text = str(names[0].value) if names else "somebody unnamed"
-    return "".join(letter if letter.isprintable() else " " for letter in text)[:80]
+def _signed(recording: Path, target: Path, kind: str, account: Account, identity: Signs, *, parent: bool) -> bytes:
+    ingredient = footage_ingredient(kind) | {"title": "Recording"}
+    try:
+        with recording.open("rb") as source, target.open("w+b") as stream, recording.open("rb") as again:
+            disclosed = again if parent else None
+            embedded = credentials.embeds(recording)
+            definition = account_manifest(account, kind)
+            signer = SignerOf(identity, timestamp=True)
+            return sign_stream(source, stream, kind, definition, ingredient, signer, embedded, disclosed)
+    except OSError as error:
+        raise output_error(target, error) from error
+
+
+def _checked_kind(recording: Path, output: Path, *, overwrite: bool) -> str:
+    from countenance.media.opening import check_regular_file
+    from countenance.media.read import VIDEO_SUFFIXES, is_photo
+
+    check_regular_file(recording, "recording")
+    kind = credentials.media_type(recording)
+    readable = recording.suffix.lower() in VIDEO_SUFFIXES or is_photo(recording) or is_sound(recording)
+    if kind is None or not readable:
+        raise InputError(
+            f"{recording.name}: files of this kind cannot be attested. Give MP4, MOV, MKV, WebM, AVI, JPEG, PNG, TIFF, "
+            "WebP, WAV, MP3 or M4A, as the camera wrote it."
+        )
+    if output.suffix.lower() != recording.suffix.lower():
+        raise InputError(f"The output is a copy of the recording: name it with the suffix {recording.suffix}.")
+    if output.exists() and recording.samefile(output):
+        raise OutputError(f"{output} is the recording itself, which stays as it is. Choose another output.")
+    for path in (output, *(() if credentials.embeds(output) else (credentials.sidecar_path(output),))):
+        if path.exists() and not overwrite:
+            raise OutputError(f"{path} is there already. Choose another name, or replace it with --overwrite.")
+    refuse_shared_sidecar(output)
+    return kind
+
+
+def _refuse_painted(recording: Path) -> None:
+    """Raise InputError where a picture says, or shows by its watermark, that a face was replaced or a model painted."""
+    from countenance.provenance.watermark import find_watermark, frames_to_search
+
+    beside = credentials.sidecar_path(recording)
+    for path in (recording, *((beside,) if not credentials.embeds(recording) and beside.is_file() else ())):
+        with path.open("rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as data:
+            if any(data.find(word) >= 0 for word in _NO_RECORDING):
+                raise InputError(
+                    f"{recording.name} says in its credentials that a trained model painted it or a part of it, such "
+                    "as a replaced face. It cannot be attested as camera footage."
+                )
+    if not is_sound(recording) and find_watermark(frames_to_search(recording)).traces:
+        raise InputError(
+            f"{recording.name} carries the watermark of a face replacement. It cannot be attested as camera footage."
+        )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import mmap
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -10,7 +11,10 @@ from typing import Any, BinaryIO
 import c2pa
 
 __all__ = [
+    "FAILURES_OF_BINDING",
+    "FAILURES_OF_TIME",
     "FAILURES_OF_TRUST",
+    "STORE_TYPE",
     "VALIDITY",
     "codes",
     "context",
@@ -23,6 +27,7 @@ __all__ = [
     "read_store",
     "read_store_of",
     "sidecar_path",
+    "stored_manifest",
 ]
 
 _EMBEDDED = {
@@ -55,6 +60,24 @@ _SIDECAR_LIMIT = 64 * 2**20  # bytes; it is read whole
 
 FAILURES_OF_TRUST = frozenset({"signingCredential.untrusted"})
 """Failure codes that say nothing against the file: the signer is only not on our list."""
+
+FAILURES_OF_TIME = frozenset({"signingCredential.expired", "claimSignature.outsideValidity"})
+"""Failure codes that say: the certificate was not valid at the time that counts."""
+
+FAILURES_OF_BINDING = frozenset(
+    {
+        "assertion.dataHash.mismatch",
+        "assertion.dataHash.malformed",
+        "assertion.bmffHash.mismatch",
+        "assertion.bmffHash.malformed",
+        "assertion.boxesHash.mismatch",
+        "assertion.boxesHash.unknownBox",
+    }
+)
+"""Failure codes that say: the signed statements are whole, and the bytes around them are other ones."""
+
+STORE_TYPE = "application/c2pa"
+"""MIME type of a manifest store by itself."""
 
 VALIDITY = "countenance.validity"
 """Where :func:`read_store` puts the certificate's validity, two ISO times; no key of the standard looks like it."""
@@ -208,6 +231,32 @@ def codes(results: Any, group: str) -> frozenset[str]:
     """The codes of one group (``success``, ``informational``, ``failure``) in one manifest's results."""
     entries = results.get(group) if isinstance(results, dict) else None
     return frozenset(str(entry.get("code")) for entry in entries or () if isinstance(entry, dict))
+
+
+def stored_manifest(path: Path, limit: int) -> bytes | None:
+    """The bytes of the manifest store in a file, or beside it.
+
+    Args:
+        path: a media file, whose credentials hold.
+        limit: most bytes.
+
+    Returns:
+        None where there is none in one piece (a large one in a JPEG is in several), or a larger one.
+
+    Raises:
+        c2pa.C2paError, OSError: the file or its sidecar cannot be read.
+    """
+    if media_type(path) in _BESIDE.values():
+        manifest = _read_sidecar(path)
+        return manifest if manifest is not None and len(manifest) <= limit else None
+    with path.open("rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as data:
+        # ISO/IEC 19566-5: length and type of the box, then length and type of the description inside.
+        begin = data.find(_STORE_MARKS[0]) - 12
+        if begin < 0 or data[begin + 4 : begin + 8] != b"jumb":
+            return None
+        length = int.from_bytes(data[begin : begin + 4], "big")
+        whole = data[begin : begin + length] if length <= limit else b""
+    return whole if len(whole) == length else None
 
 
 def failure_codes(results: Any) -> set[str]:

@@ -9,7 +9,7 @@ from countenance.config import clean_line
 from countenance.consent.strict_json import read_bounded
 from countenance.consent.terms import Table
 from countenance.errors import ConsentError, IntegrityError
-from countenance.provenance.attest import ATTEST_LIMIT, Attested, attest, read_attested
+from countenance.provenance.signed_document import DOCUMENT_LIMIT, SignedDocument, read_document, sign_document
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -52,10 +52,10 @@ _WHAT = "The certificate of destruction"
 
 def make_certificate(stated: Mapping[str, Any], identity: SigningIdentity) -> bytes:
     """Sign a certificate: ``stated`` has the members of :func:`read_certificate` (raises MarkError)."""
-    return attest({"version": 1, "limits": list(LIMITS), **stated}, identity, DESTRUCTION_TYPE) + b"\n"
+    return sign_document({"version": 1, "limits": list(LIMITS), **stated}, identity, DESTRUCTION_TYPE) + b"\n"
 
 
-def read_certificate(path: Path, *, trusted_pem: str | None = None) -> Attested:
+def read_certificate(path: Path, *, trusted_pem: str | None = None) -> SignedDocument:
     """Read a certificate and verify its signature.
 
     Returns:
@@ -69,10 +69,10 @@ def read_certificate(path: Path, *, trusted_pem: str | None = None) -> Attested:
         MarkError: this installation's own authority is damaged.
     """
     try:
-        data = read_bounded(path, _WHAT, limit=ATTEST_LIMIT)
+        data = read_bounded(path, _WHAT, limit=DOCUMENT_LIMIT)
     except ConsentError as error:
         raise IntegrityError(str(error)) from error
-    signed = read_attested(data.rstrip(b"\n"), DESTRUCTION_TYPE, _WHAT, trusted_pem=trusted_pem)
+    signed = read_document(data.rstrip(b"\n"), DESTRUCTION_TYPE, _WHAT, trusted_pem=trusted_pem)
     try:
         table = Table(signed.payload, "the certificate", _MEMBERS)
         for name in ("person", "title", "program"):

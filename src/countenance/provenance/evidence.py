@@ -17,9 +17,8 @@ if TYPE_CHECKING:
 
     from countenance.provenance.report import Finding
 
-__all__ = ["Evidence", "plain", "read_evidence"]
+__all__ = ["HARMLESS_TO_BYTES", "Evidence", "plain", "read_evidence", "signer_name"]
 
-_TIME_FAILURES = frozenset({"signingCredential.expired", "claimSignature.outsideValidity"})
 _STAMP_FAILURES = frozenset(
     {
         "timeStamp.malformed",
@@ -29,9 +28,14 @@ _STAMP_FAILURES = frozenset(
         "timeOfSigning.outsideValidity",
     }
 )
-_HARMLESS_TO_BYTES = (
-    credentials.FAILURES_OF_TRUST | _TIME_FAILURES | _STAMP_FAILURES | frozenset({"signingCredential.invalid"})
+HARMLESS_TO_BYTES = (
+    credentials.FAILURES_OF_TRUST
+    | credentials.FAILURES_OF_TIME
+    | _STAMP_FAILURES
+    | frozenset({"signingCredential.invalid"})
 )
+"""Failure codes about who signed and when; what was signed is whole."""
+
 _BYTES_MATCH = frozenset(
     f"assertion.{kind}.match" for kind in ("dataHash", "bmffHash", "boxesHash", "collectionHash", "multiAssetHash")
 )
@@ -64,16 +68,21 @@ class Evidence:
     @property
     def outside_validity(self) -> bool:
         """Whether the certificate was not valid at the time that counts: a trusted timestamp's, or now."""
-        return bool(self.failures & _TIME_FAILURES)
+        return bool(self.failures & credentials.FAILURES_OF_TIME)
 
     @property
     def signer(self) -> str:
         """Who signed, by the certificate's word, fit for a terminal."""
-        info = (self.active or {}).get("signature_info")
-        if not isinstance(info, dict):
-            return "somebody unnamed"
-        names = [plain(str(info[key])) for key in ("common_name", "issuer") if info.get(key)]
-        return ", ".join(names) or "somebody unnamed"
+        return signer_name(self.active or {})
+
+
+def signer_name(manifest: Mapping[str, Any]) -> str:
+    """Who signed a manifest, by the certificate's word, fit for a terminal."""
+    info = manifest.get("signature_info")
+    if not isinstance(info, dict):
+        return "somebody unnamed"
+    names = [plain(str(info[key])) for key in ("common_name", "issuer") if info.get(key)]
+    return ", ".join(names) or "somebody unnamed"
 
 
 def plain(text: str) -> str:
@@ -123,13 +132,13 @@ def read_evidence(path: Path, trusted_pem: str, time_pem: str) -> Evidence:
         validity=_span(store.get(credentials.VALIDITY)),
         stamped_at=_time((active.get("signature_info") or {}).get("time")),
         parents_found=found,
-        parents_broken=broken or bool(deltas - _HARMLESS_TO_BYTES),
+        parents_broken=broken or bool(deltas - HARMLESS_TO_BYTES),
     )
 
 
 def _integrity(failures: frozenset[str], successes: frozenset[str]) -> Finding:
     """Intact only where a hash over the bytes was compared and nothing else failed."""
-    harmful = failures - _HARMLESS_TO_BYTES
+    harmful = failures - HARMLESS_TO_BYTES
     if harmful or not successes & _BYTES_MATCH:
         reason = ", ".join(sorted(harmful)) or "no hash over its bytes was compared"
         return sentences.finding("integrity", "broken", reason=reason)
@@ -169,9 +178,7 @@ def _walk(store: Mapping[str, Any], active: Mapping[str, Any]) -> tuple[bool, bo
             if not isinstance(label, str):
                 continue
             found = True
-            broken = broken or bool(
-                credentials.failure_codes(ingredient.get("validation_results")) - _HARMLESS_TO_BYTES
-            )
+            broken = broken or bool(credentials.failure_codes(ingredient.get("validation_results")) - HARMLESS_TO_BYTES)
             below = _manifest(store, label)
             if below is not None and label not in seen:
                 seen.add(label)

@@ -1,7 +1,9 @@
-"""The local signing identity: an authority of our own and a certificate from it, made once on this computer.
+"""Self-made signing identities: an authority of our own and a certificate from it, made once on this computer.
 
-It proves that a file was signed on this installation and not changed since. It proves nobody's name: whoever wants
-that brings a certificate from a public authority.
+The installation's own lies in ``identity/``. It proves that a file was signed on this installation and not changed
+since; it proves nobody's name. People who sign under their own name have theirs in ``identities/``
+(:mod:`countenance.provenance.identities`): the name is their word. Whoever wants it vouched for brings a certificate
+from a public authority.
 """
 
 from __future__ import annotations
@@ -27,9 +29,13 @@ from countenance.errors import MarkError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["SigningIdentity", "local_authority_pem"]
+__all__ = ["PEOPLE", "SigningIdentity", "create_identity", "local_authority_pem"]
+
+PEOPLE = "identities"
+"""The folder, beside the installation's own identity, of those that bear a name."""
 
 _FOLDER = "identity"
+_INSTALLATION = "Countenance local signer"
 _AUTHORITY, _SIGNER = "authority.pem", "signer.pem"  # the private key first, then the certificates
 _AUTHORITY_CERTIFICATE = "authority.crt"
 _AUTHORITY_YEARS, _SIGNER_YEARS = 30, 10  # long: without a timestamp a signature dies with its certificate
@@ -77,7 +83,14 @@ class SigningIdentity:
             return given
         folder = data_dir / _FOLDER
         if not folder.is_dir():
-            _create(folder, clock())
+            create_identity(folder, _INSTALLATION, clock())
+        return cls.load(folder, clock=clock, timestamp_url=timestamp_url(data_dir))
+
+    @classmethod
+    def load(
+        cls, folder: Path, *, clock: Callable[[], datetime] = _utc_now, timestamp_url: str | None = None
+    ) -> SigningIdentity:
+        """The identity in a folder that is there; see :meth:`load_or_create`, also for what it raises."""
         authority_key, authority = _load(folder / _AUTHORITY)
         signer_key, signer = _load(folder / _SIGNER)
         now = clock()
@@ -87,11 +100,11 @@ class SigningIdentity:
                 "safe place (old files need it to verify) and run the command again: a new one will be made."
             )
         if signer.not_valid_after_utc - now < _RENEW_BEFORE:
-            signer_key, signer = _issue_signer(authority_key, authority, now)
+            signer_key, signer = _issue_signer(authority_key, authority, now, signer.subject)
             _write_private(folder / _SIGNER, _pem(signer_key, signer))
         authority_pem = _certificate_pem(authority)
         chain_pem = _certificate_pem(signer) + authority_pem
-        return cls(chain_pem, authority_pem, _key_pem(signer_key), timestamp_url=timestamp_url(data_dir))
+        return cls(chain_pem, authority_pem, _key_pem(signer_key), timestamp_url=timestamp_url)
 
     def signer(self, *, timestamp: bool = True) -> c2pa.Signer:
         """A fresh signer for one file, which asks for a timestamp if one is configured and ``timestamp`` is true.
@@ -110,7 +123,7 @@ class SigningIdentity:
 
 
 def local_authority_pem(data_dir: Path) -> str:
-    """The certificates of the authorities that this installation trusts: its own, and those it was given.
+    """The certificates of the authorities that this installation trusts: its own, its people's, and those it was given.
 
     Returns:
         PEM, one after the other; "" where there is none.
@@ -120,11 +133,16 @@ def local_authority_pem(data_dir: Path) -> str:
     """
     from countenance.provenance.installation import trusted_authorities
 
-    return _own_authority(data_dir) + trusted_authorities(data_dir)
+    try:
+        folders = sorted(path for path in (data_dir / PEOPLE).iterdir() if not path.name.startswith("."))
+    except OSError:
+        folders = []
+    own = "".join(_authority_of(folder) for folder in (data_dir / _FOLDER, *folders))
+    return own + trusted_authorities(data_dir)
 
 
-def _own_authority(data_dir: Path) -> str:
-    path = data_dir / _FOLDER / _AUTHORITY_CERTIFICATE
+def _authority_of(folder: Path) -> str:
+    path = folder / _AUTHORITY_CERTIFICATE
     try:
         return _certificate_pem(x509.load_pem_x509_certificate(path.read_bytes()))
     except FileNotFoundError:
@@ -133,11 +151,22 @@ def _own_authority(data_dir: Path) -> str:
         raise MarkError(f"{path} is not a readable certificate. Restore it from a backup.") from error
 
 
-def _create(folder: Path, now: datetime) -> None:
-    """Make the folder under another name, then rename it: two programs that start at once end with one identity."""
+def create_identity(folder: Path, common_name: str, now: datetime) -> None:
+    """Make an authority and a signer's certificate from it, in a folder.
+
+    It is made under another name, then renamed: two programs that start at once end with one identity.
+
+    Args:
+        folder: of the identity; when it is there already, it stays as it is.
+        common_name: whose it is, as the certificate says.
+        now: aware.
+
+    Raises:
+        OutputError: the folder cannot be written.
+    """
     authority_key = ec.generate_private_key(ec.SECP256R1())
     authority = _issue_authority(authority_key, now)
-    signer_key, signer = _issue_signer(authority_key, authority, now)
+    signer_key, signer = _issue_signer(authority_key, authority, now, _name(common_name))
     draft = folder.with_name(f".{folder.name}.{secrets.token_hex(4)}.part")
     try:
         draft.mkdir(mode=0o700, parents=True)
@@ -163,10 +192,13 @@ def _issue_authority(key: ec.EllipticCurvePrivateKey, now: datetime) -> x509.Cer
 
 
 def _issue_signer(
-    authority_key: ec.EllipticCurvePrivateKey, authority: x509.Certificate, now: datetime
+    authority_key: ec.EllipticCurvePrivateKey,
+    authority: x509.Certificate,
+    now: datetime,
+    subject: x509.Name | None = None,
 ) -> tuple[ec.EllipticCurvePrivateKey, x509.Certificate]:
     key = ec.generate_private_key(ec.SECP256R1())
-    name = _name("Countenance local signer")
+    name = _name(_INSTALLATION) if subject is None else subject
     draft = _certificate(name, authority.subject, key.public_key(), now, _SIGNER_YEARS, authority=False)
     # C2PA takes no signer without an extended key usage; emailProtection is the one meant for people.
     draft = draft.add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.EMAIL_PROTECTION]), critical=False)

@@ -1,8 +1,9 @@
 """A ledger as JSON lines that anybody can read, and nobody can change unseen.
 
-One row a line, in order, and a last line that this installation signed (:mod:`countenance.provenance.attest`): the
-number of rows, the hash of the last one, and the SHA-256 of every byte before it. So an edited, dropped, inserted or
-reordered line breaks the chain or the hash, and a cut-off file has no signature.
+One row a line, in order, and a last line that this installation signed (a
+:mod:`countenance.provenance.signed_document`): the number of rows, the hash of the last one, and the SHA-256 of every
+byte before it. So an edited, dropped, inserted or reordered line breaks the chain or the hash, and a cut-off file has
+no signature.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from countenance.consent.clock import Clock, format_time, utc_now
 from countenance.consent.ledger import BEFORE_FIRST, FACTS_LIMIT, KINDS, Entry, Ledger, entry_hash_of
 from countenance.consent.strict_json import canonical, loads
 from countenance.errors import CountenanceError, LedgerError
-from countenance.provenance.attest import attest, read_attested
+from countenance.provenance.signed_document import read_document, sign_document
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -40,7 +41,8 @@ class ExportFacts:
     """What an export that holds says of itself.
 
     ``rows`` is their number, ``head`` the hash of the last one, ``time`` when it was exported (UTC text), ``signer``
-    and ``trusted`` as in :class:`countenance.provenance.attest.Attested`; ``hashes`` those of all rows, in order.
+    and ``trusted`` as in a :class:`countenance.provenance.signed_document.SignedDocument`; ``hashes`` those of all
+    rows, in order.
     """
 
     rows: int
@@ -80,7 +82,7 @@ def export_ledger(ledger: Ledger, path: Path, identity: SigningIdentity, *, cloc
             stream.write(line)
         facts = ExportFacts(len(entries), previous, format_time(clock()), "", trusted=True)
         stated = {"rows": facts.rows, "head": facts.head, "time": facts.time, "sha256": whole.hexdigest()}
-        stream.write(attest(stated, identity, EXPORT_TYPE) + b"\n")
+        stream.write(sign_document(stated, identity, EXPORT_TYPE) + b"\n")
     return facts
 
 
@@ -110,7 +112,7 @@ def verify_export(path: Path, *, trusted_pem: str | None = None) -> ExportFacts:
         whole.update(line + b"\n")
     if signature is None:
         raise LedgerError(f"{_WHAT} {path} is cut off: it does not end with a signature. Use the original file.")
-    signed = read_attested(signature, EXPORT_TYPE, _WHAT, trusted_pem=trusted_pem)
+    signed = read_document(signature, EXPORT_TYPE, _WHAT, trusted_pem=trusted_pem)
     stated = signed.payload
     if stated.get("rows") != len(hashes) or stated.get("head") != previous or stated.get("sha256") != whole.hexdigest():
         raise LedgerError(f"{_WHAT} {path} is not what was signed: rows are missing or changed. Use the original file.")

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
+    from countenance.provenance.attestation import Attestation
     from countenance.provenance.manifest import RenderClaim
+    from countenance.provenance.trace import Trace
 
-__all__ = ["EXIT_CODES", "VERDICTS", "Consent", "Finding", "Marks", "Verdict", "Verification"]
+__all__ = ["EXIT_CODES", "VERDICTS", "Consent", "Finding", "Marks", "Verdict", "Verification", "claim_facts"]
 
 SCHEMA = 2
 """Version of :meth:`Verification.to_dict`."""
@@ -31,12 +34,20 @@ VERDICTS: dict[Verdict, str] = {
 }
 
 
+ACCOUNT_HOLDS = (
+    "The proof holds: a signer known to this computer stands behind this recording with a written account, and neither "
+    "has changed since. That the account is true is the signer's word; no program can prove it."
+)
+"""What *holds* means of an attested recording."""
+
+
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One layer's answer: a word for programs and a sentence for people."""
+    """One layer's answer: a word for programs and a sentence for people, made with ``facts``."""
 
     state: str
     sentence: str
+    facts: Mapping[str, str] = field(default_factory=dict, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +68,11 @@ class Consent:
 
 @dataclass(frozen=True, slots=True)
 class Verification:
-    """What a file proves, each layer apart. ``codes`` are C2PA's own failure codes."""
+    """What a file proves, each layer apart. ``codes`` are C2PA's own failure codes.
+
+    ``attestation`` is the account that somebody signed together with the recording, where there is one; ``trace`` what
+    a register answered, where one was asked; ``signer`` the name in the certificate, made fit for a terminal.
+    """
 
     path: Path
     integrity: Finding
@@ -70,14 +85,17 @@ class Verification:
     screens: Finding
     claim: RenderClaim | None
     codes: tuple[str, ...]
+    attestation: Attestation | None = None
+    trace: Trace | None = None
+    signer: str | None = None
 
     @property
     def verdict(self) -> Verdict:
         """The whole in one word.
 
-        ``holds`` needs everything: bytes intact, signature valid, signer known, our consent statement in it, parents
-        whose credentials held, no time that contradicts another, no other watermark than the stated one, and no
-        consent record at hand that contradicts.
+        ``holds`` needs everything: bytes intact, signature valid, signer known, our consent statement or an account in
+        it, parents whose credentials held, no time that contradicts another, no other watermark than the stated one (a
+        recording with an account has none), and no consent record at hand that contradicts.
         """
         if "broken" in (self.integrity.state, self.signature.state):
             return "broken"
@@ -85,10 +103,18 @@ class Verification:
             self.parents.state in ("broken", "withheld_broken")
             or self.time.state in ("ahead", "contradicted", "stamp_broken")
             or self.marks.watermark.state == "differs"
+            or (self.claim is None and self.marks.watermark.state in ("found", "traces"))
             or self.consent.then.state in ("other_record", "other_scope", "not_in_force", "revoked")
         )
         proven = (self.integrity.state, self.signature.state, self.trust.state) == ("intact", "valid", "trusted")
-        return "holds" if proven and self.claim is not None and not contradicted else "unproven"
+        stated = self.claim is not None or self.attestation is not None
+        return "holds" if proven and stated and not contradicted else "unproven"
+
+    @property
+    def summary(self) -> str:
+        """The verdict in words."""
+        account = self.verdict == "holds" and self.claim is None
+        return ACCOUNT_HOLDS if account else VERDICTS[self.verdict]
 
     @property
     def exit_code(self) -> int:
@@ -103,18 +129,21 @@ class Verification:
             "signature": self.signature,
             "trust": self.trust,
             "time": self.time,
+            **({} if self.attestation is None else {"account": self.attestation.finding}),
             "parents": self.parents,
             "label": self.marks.label,
             "watermark": self.marks.watermark,
             "consent_then": self.consent.then,
             "consent_now": self.consent.now,
             "screens": self.screens,
+            **({} if self.trace is None else {"register": self.trace.finding}),
         }
 
     def to_text(self) -> str:
         """The verification in plain words, a paragraph a layer."""
         layers = [f"{name.replace('_', ' ').capitalize()}: {finding.sentence}" for name, finding in self.layers.items()]
-        return "\n".join([VERDICTS[self.verdict], "", *layers])
+        account = [] if self.attestation is None else ["", self.attestation.to_text()]
+        return "\n".join([self.summary, "", *layers, *account]).rstrip()
 
     def to_dict(self) -> dict[str, Any]:
         """The verification as JSON's types; see docs/reference/verification.schema.json."""
@@ -122,10 +151,12 @@ class Verification:
             "schema": SCHEMA,
             "file": self.path.name,
             "verdict": self.verdict,
-            "summary": VERDICTS[self.verdict],
+            "summary": self.summary,
             "exit_code": self.exit_code,
             "layers": {name: {"state": f.state, "sentence": f.sentence} for name, f in self.layers.items()},
-            "claim": _claim(self.claim),
+            "claim": claim_facts(self.claim),
+            "account": None if self.attestation is None else self.attestation.to_dict(),
+            "trace": None if self.trace is None else self.trace.to_dict(),
             "c2pa_failures": list(self.codes),
         }
 
@@ -134,7 +165,8 @@ class Verification:
         return json.dumps(self.to_dict(), ensure_ascii=False, indent=2)
 
 
-def _claim(claim: RenderClaim | None) -> dict[str, Any] | None:
+def claim_facts(claim: RenderClaim | None) -> dict[str, Any] | None:
+    """A claim as JSON's types."""
     if claim is None:
         return None
     return {

@@ -28,7 +28,8 @@ SENTENCES: dict[str, dict[str, str]] = {
     },
     "trust": {
         "trusted": "Signed by {signer}, under an authority that this computer trusts. The certificate names an "
-        "installation or an organisation, and does not say that what it signs is true.",
+        "installation, an organisation or a person, and does not say that what it signs is true; a self-made one bears "
+        "the name that its maker gave.",
         "unknown_signer": "Signed by {signer}, whom this computer does not know. Anybody can make such a certificate; "
         "ask the publisher for theirs and compare.",
         "unfit": "Signed by {signer} with a certificate that was not issued for signing media. It proves nothing.",
@@ -61,6 +62,22 @@ SENTENCES: dict[str, dict[str, str]] = {
         "stamp_broken": "The timestamp in it does not belong to this signature. It may have been put in afterwards.",
         "absent": "Nobody signed this file, so no time is told.",
         "not_relied_on": _NOT_RELIED_ON,
+    },
+    "account": {
+        "stands": "{signer} stands behind this recording with a written account, signed on {made_at} by their own "
+        "clock. Neither has changed since, not by a frame. This does not say that the account is true: it is the "
+        "signer's word.",
+        "frames_same": "{signer} stands behind this recording with a written account, signed on {made_at}. The file is "
+        "not the one that was signed, but what it shows is: only the container changed. {told} Times, names and other "
+        "data around them were not compared.",
+        "frames_changed": "An account was signed by {signer} on {made_at} for a recording that this one differs from. "
+        "{told}",
+        "other_recording": "The account at hand was signed by {signer} on {made_at} for other content: for another "
+        "recording, or for this one before it was encoded anew. {told}",
+        "not_compared": "An account was signed by {signer} on {made_at}, but this file is not the one that was "
+        "signed, and its frames were not compared.",
+        "not_decodable": "An account was signed by {signer} on {made_at}, but this file is not the one that was "
+        "signed, and it cannot be decoded to compare the frames.",
     },
     "parents": {
         "none": "What it was made from carried no credentials, like most footage. Where that comes from is not proven.",
@@ -135,6 +152,18 @@ SENTENCES: dict[str, dict[str, str]] = {
         "absent": "No screen is stated to have run.",
         "not_relied_on": _NOT_RELIED_ON,
     },
+    "register": {
+        "traced": "The register {where} knows this watermark ({payload}): {signer} signed a face replacement that "
+        "carries it, made on {made_at} for the purpose “{purpose}” under consent record {record_id}. So this is most "
+        "likely a copy of that. It proves nothing of the copy: its bytes are other ones, what was changed cannot be "
+        "told, and who studies the watermark can put it into another picture.",
+        "unknown": "The register {where} does not know this watermark ({payload}). Another register may.",
+        "false": "The register {where} answers with credentials that do not hold or are not those of this watermark "
+        "({reason}). They are not relied on; tell whoever keeps it.",
+        "unreachable": "The register could not be asked: {reason}",
+        "nothing_to_ask": "No watermark without its credentials was found, so there was nothing to ask the register "
+        "{where} for.",
+    },
 }
 
 
@@ -146,4 +175,4 @@ def finding(layer: str, state: str, **facts: str) -> Finding:
         state: a key of that layer.
         facts: what the sentence has gaps for.
     """
-    return Finding(state, SENTENCES[layer][state].format(**facts))
+    return Finding(state, SENTENCES[layer][state].format(**facts), facts)

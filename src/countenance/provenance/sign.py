@@ -6,9 +6,11 @@ The unmarked file never survives: signed or not, it is deleted when :func:`sign_
 from __future__ import annotations
 
 import io
+import json
 import os
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple, Protocol
 
@@ -17,6 +19,7 @@ import c2pa
 from countenance.atomic import replacing
 from countenance.errors import MarkError, MediaError
 from countenance.provenance import credentials
+from countenance.provenance.account import ACCOUNT_LABEL
 from countenance.provenance.identity import SigningIdentity
 from countenance.provenance.manifest import (
     FootageCredentials,
@@ -27,13 +30,16 @@ from countenance.provenance.manifest import (
 )
 
 __all__ = [
+    "SignerOf",
     "SigningIdentity",
     "Signs",
+    "check_signed",
     "footage_credentials",
     "refuse_shared_sidecar",
     "sign_file",
     "sign_picture",
     "sign_sheet",
+    "sign_stream",
 ]
 
 
@@ -88,11 +94,11 @@ def sign_file(
         if not unsigned.is_file():
             raise MarkError(f"The render to sign is not there ({unsigned}). Run the conversion again.")
         footage = footage_credentials(parent)
-        signer = _SignerOf(identity, timestamp)
+        signer = SignerOf(identity, timestamp)
         if credentials.embeds(final):
             with replacing(final) as temporary:
                 _sign(unsigned, temporary, kind, parent, claim, footage, signer, title)
-                _check(temporary, kind, identity)
+                check_signed(temporary, kind, identity)
         else:
             _sign_beside(unsigned, final, kind, parent, claim, footage, signer, title)
     finally:
@@ -133,9 +139,9 @@ def sign_picture(
     embedded = credentials.embeds(name)
     ingredient = footage_ingredient(parent_kind)
     definition = manifest_definition(claim, kind, footage)
-    signer = _SignerOf(identity, timestamp=False)  # a service would be asked once a frame
+    signer = SignerOf(identity, timestamp=False)  # a service would be asked once a frame
     target = io.BytesIO()
-    manifest = _signed(io.BytesIO(unsigned), target, kind, definition, ingredient, signer, embedded)
+    manifest = sign_stream(io.BytesIO(unsigned), target, kind, definition, ingredient, signer, embedded)
     signed, beside = (target.getvalue(), None) if embedded else (unsigned, manifest)
     _check_bytes(signed, kind, beside, identity)
     return signed, beside
@@ -148,8 +154,8 @@ def sign_sheet(unsigned: bytes, identity: Signs) -> bytes:
         MarkError: it could not be signed, or what was signed does not verify.
     """
     target = io.BytesIO()
-    signer = _SignerOf(identity, timestamp=False)
-    _signed(io.BytesIO(unsigned), target, "image/png", sheet_definition(), None, signer, embedded=True)
+    signer = SignerOf(identity, timestamp=False)
+    sign_stream(io.BytesIO(unsigned), target, "image/png", sheet_definition(), None, signer, embedded=True)
     _check_bytes(target.getvalue(), "image/png", None, identity)
     return target.getvalue()
 
@@ -173,7 +179,7 @@ def footage_credentials(parent: Path) -> FootageCredentials:
     return "broken" if failures else "intact"
 
 
-class _SignerOf(NamedTuple):
+class SignerOf(NamedTuple):
     """Who signs, and whether a timestamp is asked for."""
 
     identity: Signs
@@ -187,7 +193,7 @@ def _sign_beside(
     parent: Path,
     claim: RenderClaim,
     footage: FootageCredentials,
-    signer: _SignerOf,
+    signer: SignerOf,
     title: str,
 ) -> None:
     sidecar = credentials.sidecar_path(final)
@@ -199,7 +205,7 @@ def _sign_beside(
         temporary_sidecar.write_bytes(manifest)
         credentials.sidecar_path(temporary).write_bytes(manifest)
         try:
-            _check(temporary, kind, signer.identity)
+            check_signed(temporary, kind, signer.identity)
         finally:
             credentials.sidecar_path(temporary).unlink()
 
@@ -227,9 +233,11 @@ def _sign(
     parent: Path,
     claim: RenderClaim,
     footage: FootageCredentials,
-    signer: _SignerOf,
+    signer: SignerOf,
     title: str,
 ) -> bytes:
+    if claim.disclose_footage and _has_account(parent):
+        claim = replace(claim, disclose_footage=False)
     definition = manifest_definition(claim, kind, footage)
     parent_kind = credentials.parent_type(parent)
     ingredient = footage_ingredient(parent_kind) | {"title": title}
@@ -239,23 +247,43 @@ def _sign(
         target = stack.enter_context(destination.open("w+b"))
         shown = stack.enter_context(parent.open("rb")) if disclosed else None
         embedded = credentials.embeds(destination)
-        manifest = _signed(source, target, kind, definition, ingredient, signer, embedded, shown)
+        manifest = sign_stream(source, target, kind, definition, ingredient, signer, embedded, shown)
         target.flush()
         os.fsync(target.fileno())
     return manifest
 
 
-def _signed(
+def _has_account(parent: Path) -> bool:
+    """Whether somebody's account is in the parent's credentials.
+
+    Who was there and what they saw is for the one who shows the footage to tell, never for a render of it: the footage
+    may hide a face that the account names. So such credentials are left out, whatever the claim asks for.
+    """
+    try:
+        store = credentials.read_store(parent) or {}
+    except (OSError, c2pa.C2paError):
+        return False
+    return ACCOUNT_LABEL in json.dumps(store.get("manifests"))
+
+
+def sign_stream(
     source: BinaryIO,
     target: BinaryIO,
     kind: str,
     definition: dict[str, Any],
     parent: dict[str, Any] | None,
-    signer: _SignerOf,
+    signer: SignerOf,
     embedded: bool,
     disclosed: BinaryIO | None = None,
 ) -> bytes:
-    """Sign ``source`` into ``target``; ``disclosed`` is a parent whose own credentials come along."""
+    """Sign ``source`` into ``target``; ``disclosed`` is a parent whose own credentials come along.
+
+    Returns:
+        The manifest store; only where it is ``embedded`` is it in ``target``, too.
+
+    Raises:
+        MarkError: it could not be signed.
+    """
     if parent is not None and disclosed is None:
         definition["ingredients"] = [parent, *definition["ingredients"]]
     try:
@@ -277,12 +305,12 @@ def _signed(
                 "later, or sign without timestamps: countenance identity timestamp --none."
             ) from error
         raise MarkError(
-            f"The render could not be signed ({error}), so there is no output. Check the disk's space and the signing "
+            f"The file could not be signed ({error}), so there is no output. Check the disk's space and the signing "
             "identity, and run the same command again."
         ) from error
 
 
-def _check(written: Path, kind: str, identity: Signs) -> None:
+def check_signed(written: Path, kind: str, identity: Signs) -> None:
     """Read back what is on the disk: a file is given out only when its credentials hold."""
     with _read_back():
         store = credentials.read_store(written, identity.authority_pem, kind=kind)
@@ -300,13 +328,13 @@ def _read_back() -> Iterator[None]:
     try:
         yield
     except c2pa.C2paError as error:
-        raise MarkError(f"The signed render cannot be read back ({error}), so there is no output.") from error
+        raise MarkError(f"The signed file cannot be read back ({error}), so there is no output.") from error
 
 
 def _require_trusted(store: dict[str, Any] | None) -> None:
     if store is None or store.get("validation_state") != "Trusted":
         codes = sorted(credentials.failure_codes((store or {}).get("validation_results")))
         raise MarkError(
-            f"The signed render does not verify ({', '.join(codes) or 'no credentials'}), so there is no output. "
+            f"The signed file does not verify ({', '.join(codes) or 'no credentials'}), so there is no output. "
             "If the signing certificate has expired, renew it; otherwise run the same command again."
         )

@@ -10,6 +10,7 @@ from countenance.provenance import sentences
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from countenance.provenance.account import Account
     from countenance.provenance.evidence import Evidence
     from countenance.provenance.manifest import RenderClaim
     from countenance.provenance.report import Finding
@@ -19,7 +20,7 @@ __all__ = ["time_finding"]
 _CLOCKS_DIFFER = timedelta(minutes=10)  # between two computers of honest people
 
 
-def time_finding(evidence: Evidence, claim: RenderClaim | None, now: datetime) -> Finding:
+def time_finding(evidence: Evidence, claim: RenderClaim | Account | None, now: datetime) -> Finding:
     """The answer on the time.
 
     Args:
@@ -39,7 +40,7 @@ def time_finding(evidence: Evidence, claim: RenderClaim | None, now: datetime) -
     return sentences.finding("time", _state(evidence, claim, now), **facts)
 
 
-def _state(evidence: Evidence, claim: RenderClaim | None, now: datetime) -> str:
+def _state(evidence: Evidence, claim: RenderClaim | Account | None, now: datetime) -> str:
     trusted = evidence.stamped_at if "timeStamp.trusted" in evidence.successes else None
     if evidence.outside_validity:
         return _outside(evidence, trusted, now)

@@ -9,6 +9,7 @@ Each layer is answered apart, in a sentence that also says what the answer does 
     parents       did the credentials of what it was made from hold, at any depth?
     marks         visible label (by the signer's word) and watermark (searched in the picture)
     consent       which consent record is named; how it stood at signing, how it stands now
+    account       who stands behind a recording with a written account, where somebody does
     screens       which screens ran, by the signer's word
 
 Works offline. Everything read from the file is hostile until the signature holds, and a stranger's word afterwards.
@@ -21,6 +22,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from countenance.errors import MediaError
 from countenance.provenance import sentences
+from countenance.provenance.attestation import attestation_of
 from countenance.provenance.evidence import Evidence, plain, read_evidence
 from countenance.provenance.manifest import read_claim, read_footage_credentials
 from countenance.provenance.report import Consent, Finding, Marks, Verification
@@ -92,18 +94,22 @@ def verify_file(
     now = clock()
     intact = evidence.integrity.state == "intact"
     claim = read_claim(evidence.active) if evidence.active is not None and intact else None
+    attestation = None if claim is not None else attestation_of(path, evidence, decode=search_watermark)
+    account = attestation.account if attestation is not None and intact else None
     return Verification(
         path=path,
         integrity=evidence.integrity,
         signature=_signature(evidence),
         trust=_trust(evidence),
-        time=time_finding(evidence, claim, now),
+        time=time_finding(evidence, claim or account, now),
         parents=_parents(evidence),
         marks=Marks(_label(evidence, claim), _watermark(path, claim, search=search_watermark)),
         consent=_consent(evidence, claim, record, scope_sha256, revoked, now),
         screens=_screens(evidence, claim),
         claim=claim,
         codes=tuple(sorted(evidence.failures | evidence.delta_failures)),
+        attestation=attestation,
+        signer=None if evidence.active is None else evidence.signer,
     )
 
 

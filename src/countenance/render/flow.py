@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from countenance.atomic import kept_folder
 from countenance.conversion.resume import require_space, told
-from countenance.errors import NoFaceError, RefusedError
+from countenance.errors import CountenanceError, NoFaceError, RefusedError
 from countenance.render.job import Job, own_identity, performer_template
 from countenance.render.outputs import Extras, SwapReport, review_path
 from countenance.render.places import check_paths, publish, publish_folder, remove_stale
@@ -162,6 +162,8 @@ def _made(
     review = job.review(kept.path, signed, report, permit, store.watermark, signer) if wanted.review else None
     made = None if patches is None or wanted.patches is None else patches.finish(wanted.patches)
     digest = job.log(signed, review, made, permit, store.watermark, swapper.facts, footage.sha256)
+    one_patch = [] if patches is None else patches.first()  # all of them have the same watermark
+    _register(job, [signed, *([] if review is None else [review]), *one_patch], signer, note)
     if patches is not None and wanted.patches is not None:
         publish_folder(patches.folder, wanted.patches)
     if review is not None:
@@ -184,6 +186,18 @@ def _made(
         review=None if review is None else review_path(output),
         patches=made,
     )
+
+
+def _register(job: Job, files: list[Path], identity: Signs, note: Callable[[str], None] | None) -> None:
+    """Enter the outputs into the project's register; a render of hours is not lost for a register that is."""
+    from countenance.provenance.register import Register
+
+    try:
+        for file in files:
+            Register(job.project.root).add(file, trusted_pem=identity.authority_pem)
+    except CountenanceError as error:
+        if note is not None:
+            note(f"The render is not in the project's register. {error} Then: countenance register add {job.output}")
 
 
 def _key(*paths: Path) -> str:

@@ -246,6 +246,10 @@ class PatchFolder:
         watermark = (self._signer.claim.watermark_id or b"").hex()
         return PatchesReport(final, self._files, file_sha256(listed), watermark)
 
+    def first(self) -> list[Path]:
+        """One of the pictures that were written, or none where no face was painted."""
+        return sorted(self.folder.glob(f"*/*.{self._form}"))[:1]
+
     def _head(self) -> dict[str, Any]:
         info, claim = self._info, self._signer.claim
         return {

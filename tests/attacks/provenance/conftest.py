@@ -8,6 +8,7 @@ import pytest
 sys.path.append(str(Path(__file__).parents[2] / "provenance"))
 
 from provenance_world import *  # noqa: F403 - pytest finds fixtures by their names here
+from register_world import *  # noqa: F403
 from tamper_world import World
 
 

@@ -1,0 +1,130 @@
+"""A register served over HTTP, read-only: ``GET /v1/watermarks/ID``, and nothing else.
+
+It knows no names, keeps no log, and answers a stranger's mistake without a word. It speaks plain HTTP: towards a
+network it belongs behind a server that speaks TLS.
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+import time
+from collections import OrderedDict
+from http import HTTPStatus
+from typing import TYPE_CHECKING, cast
+
+from countenance.errors import CountenanceError, InputError
+from countenance.provenance.register import write_answer
+from countenance.serving import LOOPBACK, PATIENCE_SECONDS, QuietAnswer, QuietServer
+
+if TYPE_CHECKING:
+    from countenance.provenance.register import Register
+
+__all__ = ["MOST_CONNECTIONS", "REQUESTS_A_MINUTE", "RegisterServer"]
+
+MOST_CONNECTIONS = 16
+"""At once."""
+
+REQUESTS_A_MINUTE = 120
+"""From one address; an id has 2^40 values."""
+
+_PATH = re.compile(r"/v1/watermarks/([0-9a-f]{10})")
+_ADDRESSES_REMEMBERED = 4096
+
+
+class RegisterServer:
+    """Serves one register from threads of its own; use as a context manager.
+
+    Args:
+        register: what is served; it is read anew for every request.
+        host: address to listen on; this computer's own by default.
+        port: 0 lets the system choose one.
+        requests_a_minute: from one address; more are refused for a while.
+
+    Raises:
+        InputError: the address is in use or not one of this computer.
+    """
+
+    def __init__(
+        self,
+        register: Register,
+        *,
+        host: str = LOOPBACK,
+        port: int = 0,
+        requests_a_minute: int = REQUESTS_A_MINUTE,
+    ) -> None:
+        try:
+            self._server = _Server(register, host, port, requests_a_minute)
+        except (OSError, OverflowError) as error:
+            reason = getattr(error, "strerror", None) or error
+            raise InputError(
+                f"Cannot listen on {host}, port {port} ({reason}). Choose another port (--port) or address (--host)."
+            ) from error
+        self._host = host
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.1,), name="register", daemon=True)
+
+    @property
+    def address(self) -> str:
+        """What to give to ``countenance verify --register``, where the server is reached directly."""
+        host = f"[{self._host}]" if ":" in self._host else self._host
+        return f"http://{host}:{self._server.server_port}"
+
+    def __enter__(self) -> RegisterServer:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join(PATIENCE_SECONDS)
+
+
+class _Server(QuietServer):
+    def __init__(self, register: Register, host: str, port: int, requests_a_minute: int) -> None:
+        super().__init__((host, port), _Answer, MOST_CONNECTIONS)
+        self.register = register
+        self.rate = _Rate(requests_a_minute)
+
+
+class _Rate:
+    """A bucket an address, which fills evenly; the addresses that asked longest ago are forgotten."""
+
+    def __init__(self, a_minute: int) -> None:
+        self._most = float(a_minute)
+        self._buckets: OrderedDict[str, tuple[float, float]] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def allows(self, address: str) -> bool:
+        now = time.monotonic()
+        with self._lock:
+            level, then = self._buckets.pop(address, (self._most, now))
+            level = min(self._most, level + (now - then) * self._most / 60.0)
+            allowed = level >= 1.0
+            self._buckets[address] = (level - 1.0 if allowed else level, now)
+            if len(self._buckets) > _ADDRESSES_REMEMBERED:
+                self._buckets.popitem(last=False)
+        return allowed
+
+
+class _Answer(QuietAnswer):
+    allow = "GET, HEAD"
+
+    def answer(self) -> None:
+        """The renders of one watermark."""
+        server = cast("_Server", self.server)
+        if not server.rate.allows(self.client_address[0]):
+            self.send_error(HTTPStatus.TOO_MANY_REQUESTS)
+            return
+        asked = _PATH.fullmatch(self.path)
+        if asked is None:
+            self.send_error(HTTPStatus.NOT_FOUND)
+            return
+        try:
+            found = server.register.find(asked[1])
+        except CountenanceError:
+            self.send_error(HTTPStatus.SERVICE_UNAVAILABLE)
+            return
+        if not found:
+            self.send_error(HTTPStatus.NOT_FOUND)
+            return
+        self.give(write_answer(asked[1], found), {"Content-Type": "application/json"})

@@ -1,0 +1,181 @@
+"""Documents that this installation signs: a ledger's export, a certificate of destruction.
+
+General-JSON JWS (RFC 7515) with one signature by the signing identity's key (ES256) and its certificates (``x5c``):
+the same key and authority that sign renders, so whoever knows the authority can check both. Everything that the
+standard leaves open is pinned, as in :mod:`countenance.consent.jws`.
+
+Whether the signature holds and whether the signer is known are two answers, here as everywhere.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, cast
+
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from joserfc import jws
+from joserfc.errors import BadSignatureError, JoseError, UnsupportedAlgorithmError
+from joserfc.jwk import ECKey
+from joserfc.jws import GeneralJSONSerialization, JWSRegistry
+
+from countenance.consent.clock import parse_time
+from countenance.consent.strict_json import canonical, loads
+from countenance.errors import ConsentError, IntegrityError, MarkError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from countenance.provenance.identity import SigningIdentity
+
+__all__ = ["DOCUMENT_LIMIT", "SignedDocument", "own_authority_pem", "read_document", "sign_document"]
+
+DOCUMENT_LIMIT = 4 * 1024 * 1024
+"""Largest document in bytes."""
+
+_ALGORITHM = "ES256"
+
+
+class _OnlyES256(JWSRegistry):
+    max_payload_length = DOCUMENT_LIMIT
+    max_header_length = 16 * 1024  # two certificates
+
+    def get_alg(self, name: str) -> Any:
+        if name != _ALGORITHM:
+            raise UnsupportedAlgorithmError(f"Algorithm of '{name}' is not allowed")
+        return self.algorithms[_ALGORITHM]
+
+
+@dataclass(frozen=True, slots=True)
+class SignedDocument:
+    """A document whose signature holds.
+
+    ``payload`` is what was signed; ``signer`` the certificate's name; ``trusted`` whether an authority that this
+    computer knows issued that certificate, valid at the time that the document states.
+    """
+
+    payload: dict[str, Any]
+    signer: str
+    trusted: bool
+
+
+def sign_document(payload: Mapping[str, Any], identity: SigningIdentity, typ: str) -> bytes:
+    """Sign a document as this installation.
+
+    Args:
+        payload: what is signed; ``time`` must be in it, as :func:`countenance.consent.clock.format_time` writes it.
+        identity: who signs.
+        typ: the kind of document.
+
+    Returns:
+        One line of canonical JSON without a line break.
+
+    Raises:
+        MarkError: the document is too large, or the identity cannot sign.
+    """
+    parse_time(str(payload["time"]))
+    try:
+        chain = [
+            base64.b64encode(certificate.public_bytes(Encoding.DER)).decode("ascii")
+            for certificate in x509.load_pem_x509_certificates(identity.chain_pem.encode("ascii"))
+        ]
+        value = jws.serialize_json(
+            [{"protected": {"alg": _ALGORITHM, "typ": typ, "x5c": chain}}],
+            canonical(payload),
+            ECKey.import_key(identity.key_pem),
+            registry=_OnlyES256(),
+        )
+    except (JoseError, ValueError) as error:
+        raise MarkError(f"The document cannot be signed ({error}). Make a new signing identity.") from error
+    data = canonical(value)
+    if len(data) > DOCUMENT_LIMIT:
+        raise MarkError(f"The document is larger than {DOCUMENT_LIMIT // 1024**2} MiB, which nobody would read back.")
+    return data
+
+
+def own_authority_pem() -> str:
+    """The certificate of this installation's own authority, "" where it has none (raises MarkError)."""
+    from countenance.project import user_data_dir
+    from countenance.provenance.identity import local_authority_pem
+
+    return local_authority_pem(user_data_dir())
+
+
+def read_document(data: bytes, typ: str, what: str, *, trusted_pem: str | None = None) -> SignedDocument:
+    """Read a signed document and verify its signature.
+
+    Args:
+        data: the document's bytes, which may be hostile.
+        typ: the kind of document that it must be.
+        what: its name in messages.
+        trusted_pem: certificates of the authorities to trust, PEM; None takes this installation's own.
+
+    Raises:
+        IntegrityError: it is not a document of this kind, or was changed after it was signed.
+        MarkError: this installation's own authority is damaged.
+    """
+    anchors = own_authority_pem() if trusted_pem is None else trusted_pem
+    try:
+        value = loads(data, what, limit=DOCUMENT_LIMIT)
+        chain = _chain(_header(value, typ))
+        key = chain[0].public_key()
+        if not isinstance(key, ec.EllipticCurvePublicKey) or not isinstance(key.curve, ec.SECP256R1):
+            raise ValueError("its key is of another kind")  # noqa: TRY301, TRY004 - one place makes the sentence
+        public = ECKey.import_key(key.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo))
+        verified = jws.deserialize_json(cast("GeneralJSONSerialization", value), public, registry=_OnlyES256())
+        payload = loads(verified.payload, what, limit=DOCUMENT_LIMIT)
+        trusted = _trusted(chain, anchors, payload)
+    except BadSignatureError as error:
+        raise IntegrityError(f"{what} was changed after it was signed. Ask for the original file.") from error
+    except (ConsentError, JoseError, UnsupportedAlgorithm, ValueError, KeyError, TypeError) as error:
+        reason = str(error).rstrip(".") or type(error).__name__
+        raise IntegrityError(f"{what} is not valid: {reason}. Ask for the original file.") from error
+    return SignedDocument(payload, _name(chain[0]), trusted)
+
+
+def _header(value: dict[str, Any], typ: str) -> dict[str, Any]:
+    if set(value) != {"payload", "signatures"}:
+        raise ValueError("it must have exactly a payload and signatures")
+    signatures = value["signatures"]
+    if not isinstance(signatures, list) or len(signatures) != 1 or set(signatures[0]) != {"protected", "signature"}:
+        raise ValueError("it must have exactly one signature with a protected header")
+    text = signatures[0]["protected"]
+    header = loads(base64.b64decode(text.encode("ascii") + b"=" * (-len(text) % 4), b"-_", validate=True), "A header")
+    if set(header) != {"alg", "typ", "x5c"} or header["alg"] != _ALGORITHM or header["typ"] != typ:
+        raise ValueError(f"its header must have exactly alg {_ALGORITHM}, typ {typ} and x5c")
+    return header
+
+
+def _chain(header: Mapping[str, Any]) -> list[x509.Certificate]:
+    chain = header["x5c"]
+    if not isinstance(chain, list) or not 1 <= len(chain) <= 4:
+        raise ValueError("it has no certificates")
+    try:
+        return [x509.load_der_x509_certificate(base64.b64decode(str(text), validate=True)) for text in chain]
+    except binascii.Error as error:
+        raise ValueError("its certificates cannot be read") from error
+
+
+def _trusted(chain: list[x509.Certificate], anchors_pem: str, payload: Mapping[str, Any]) -> bool:
+    """Issued by an authority that we hold ourselves (never one that only came along), and valid when it was stated."""
+    stated = parse_time(str(payload["time"]))
+    signer = chain[0]
+    if not signer.not_valid_before_utc <= stated <= signer.not_valid_after_utc or not anchors_pem:
+        return False
+    for anchor in x509.load_pem_x509_certificates(anchors_pem.encode("ascii")):
+        try:
+            signer.verify_directly_issued_by(anchor)
+        except (InvalidSignature, ValueError, TypeError):
+            continue
+        return True
+    return False
+
+
+def _name(certificate: x509.Certificate) -> str:
+    names = certificate.subject.get_attributes_for_oid(x509.NameOID.COMMON_NAME)
+    text = str(names[0].value) if names else "somebody unnamed"
+    return "".join(letter if letter.isprintable() else " " for letter in text)[:80]
