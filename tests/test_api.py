@@ -39,7 +39,7 @@ def test_the_functions_have_the_names_of_the_commands() -> None:
     from countenance.cli import cli
 
     functions = {name for name in countenance.__all__ if inspect.isfunction(getattr(countenance, name))}
-    commands = set(cli.commands) - {"consent", "weights", "demo", "forget", "ledger"}
+    commands = set(cli.commands) - {"consent", "weights", "demo", "forget", "key", "ledger"}
     only_commands = {"challenge", "capture", "status"}  # steps that a person takes, before a camera or a list
     consent = {f"consent_{name}" for name in set(cli.commands["consent"].commands) - only_commands}  # type: ignore[attr-defined]
     assert functions == commands | consent
