@@ -14,9 +14,11 @@ import pytest
 from cli_world import Runs
 from PIL import Image
 
+from countenance.faceset import layout
 from countenance.media.probe import probe
 from countenance.media.read import read_frames
 from countenance.media.write import VideoWriter
+from countenance.project import Project
 from countenance.types import Frame
 
 PAIR = ("--lender", "vera", "--performer", "ivan")
@@ -248,9 +250,9 @@ def test_no_model_yet(film: Path, clips: Path, countenance: Runs) -> None:
 
 def test_a_tampered_face_set(film: Path, countenance: Runs) -> None:
     path = film / "people" / "vera" / "faces.sqlite"
-    with sqlite3.connect(path) as database:
-        database.execute("UPDATE faces SET status = 'kept', reason = NULL WHERE status = 'rejected'")
-        database.execute("UPDATE faces SET sharpness = sharpness + 1 WHERE id = 1")
+    database = layout.connect(path, Project.open(film).key())
+    database.execute("UPDATE faces SET status = 'kept', reason = NULL WHERE status = 'rejected'")
+    database.execute("UPDATE faces SET sharpness = sharpness + 1 WHERE id = 1")
     database.close()
     countenance("faces", "vera", "--project", film).fails("vera")
     countenance("train", *PAIR, "--iterations", 5, "--project", film).fails("vera")

@@ -131,7 +131,8 @@ def test_without_its_patches_a_render_begins_anew(project: Project, footage: Pat
     _interrupted(project, footage, folder, 22)
     [private] = tmp_path.glob(".countenance-patches-*")
     [segments] = project.renders_dir.glob(".countenance-render-*")
-    memory = json.loads((segments / "state.json").read_text("utf-8").partition("\n")[2])["memory"]["patches"]
+    sealed = json.loads((segments / "state.json").read_text("utf-8").partition("\n")[2])["memory"]
+    memory = json.loads(project.key().unseal(sealed.encode(), "unfinished render"))["patches"]
     for harm in ("none", "changed", "index", "gone"):
         copy = tmp_path / harm
         shutil.copytree(private, copy)

@@ -87,6 +87,8 @@ SCHEMA = (
     " apparent_age REAL, matrix BLOB, landmarks BLOB, depth BLOB, blendshapes BLOB, embedding BLOB, person_mask BLOB,"
     " crop BLOB, thumbnail BLOB, digest BLOB NOT NULL)",
     "CREATE INDEX faces_by_source ON faces (source_id, status)",
+    # A row's digest stands behind its pictures: without this, each chunk that is written would read all faces again.
+    "CREATE INDEX faces_digests ON faces (id, digest)",
 )
 
 

@@ -29,6 +29,7 @@ gone when an interrupted destruction went on."""
 LIMITS = (
     "Each file was overwritten once and then removed. A solid-state disk, a file system that copies on write, a "
     "snapshot or a backup can keep older copies of the bytes: nothing a program does reaches those.",
+    "An older copy of an encrypted face set or template opens only with the project's key, which was not destroyed.",
     "Not destroyed: the consent record and request, the ledger (it holds no picture and no measurement of a face), and "
     "whatever was copied out of this project.",
 )
