@@ -1,0 +1,258 @@
+"""How a watermark is found in a picture that was cut, framed or scaled: accumulate, align, read.
+
+What frames have in common besides their content is added up on the normalised grid. The part of the pattern that every
+render shares is then looked for in every place at some 500 sizes by cross-correlation (one Fourier transform a size),
+the best places are refined to fractions of a pixel, and there the code word is read.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import TYPE_CHECKING, NamedTuple
+
+import cv2
+import numpy as np
+
+from countenance.provenance import bch
+from countenance.provenance.watermark_pattern import GRID, Layer
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from countenance.types import Float32, Float64, UInt8
+
+__all__ = ["AS_IT_IS", "Alignment", "Area", "Reading", "evened", "find_alignments", "grid_of", "picture_area", "read"]
+
+_TURNED = 7  # the weakest code bits, which are tried both ways
+_WORTH_DECODING = 2.0  # standard deviations of the score
+
+
+class Alignment(NamedTuple):
+    """Which part of the pattern a picture shows: edges as fractions of the marked frame; ``left`` > ``right``: mirrored."""
+
+    left: float
+    right: float
+    top: float
+    bottom: float
+
+
+AS_IT_IS = Alignment(0.0, 1.0, 0.0, 1.0)
+
+
+class Area(NamedTuple):
+    """Rows and columns of a frame that are picture, not bars."""
+
+    top: int
+    bottom: int
+    left: int
+    right: int
+
+
+class Reading(NamedTuple):
+    """``payload`` where the tag is right; ``score`` how far the code bits stand out of chance, ``sync`` the fixed part,
+    both in standard deviations; ``wrong_bits`` of 127 in the word as received, −1 when unknown.
+    """
+
+    payload: bytes | None
+    score: float
+    sync: float
+    wrong_bits: int = -1
+
+
+# --- from frames to one residual -------------------------------------------------------------------------------------
+
+_BAR_RANGE = 22  # luma levels that a black bar may vary by after compression
+_LEAST_LEFT = 0.25  # of a side that bars must leave
+
+
+def picture_area(lumas: Sequence[UInt8]) -> Area:
+    """The part of the frames inside letterbox and pillarbox bars: edge rows and columns that stay even in all frames.
+
+    Args:
+        lumas: some frames' luma, uint8 ``(H, W)``, all of one size.
+    """
+    lowest, highest = np.min(lumas, axis=0), np.max(lumas, axis=0)
+    height, width = lowest.shape
+    area = Area(0, height, 0, width)
+    # Twice: rows look even only once the bars at the sides are cut off, and the other way round.
+    for _ in range(2):
+        inside = (slice(area.top, area.bottom), slice(area.left, area.right))
+        low, high = lowest[inside], highest[inside]
+        rows = np.flatnonzero(_ranges(low, high, 1) > _BAR_RANGE)
+        columns = np.flatnonzero(_ranges(low, high, 0) > _BAR_RANGE)
+        if not rows.size or not columns.size:
+            break
+        area = Area(
+            area.top + int(rows[0]),
+            area.top + int(rows[-1]) + 1,
+            area.left + int(columns[0]),
+            area.left + int(columns[-1]) + 1,
+        )
+    if area.bottom - area.top < _LEAST_LEFT * height or area.right - area.left < _LEAST_LEFT * width:
+        return Area(0, height, 0, width)
+    return area
+
+
+def _ranges(low: UInt8, high: UInt8, axis: int) -> Float64:
+    """How much each line varies, without its outermost hundredths: a speck does not make a bar a picture."""
+    return np.asarray(np.percentile(high, 98, axis=axis) - np.percentile(low, 2, axis=axis), np.float64)
+
+
+def grid_of(luma: UInt8) -> Float32:
+    """A frame's detail on the normalised grid, evened out so that one hard edge does not outweigh a whole wall."""
+    how = cv2.INTER_AREA if min(luma.shape) >= GRID else cv2.INTER_LINEAR
+    return evened(np.asarray(cv2.resize(luma, (GRID, GRID), interpolation=how), np.float32), 0.5)
+
+
+def evened(picture: Float32, floor: float) -> Float32:
+    """Detail divided by its local deviation plus ``floor``, within ±2.5."""
+    detail = picture - cv2.GaussianBlur(picture, (0, 0), 3.0)
+    deviation = cv2.sqrt(cv2.GaussianBlur(detail * detail, (0, 0), 5.0))
+    return np.asarray(np.clip(detail / (deviation + floor), -2.5, 2.5), np.float32)
+
+
+# --- alignment -------------------------------------------------------------------------------------------------------
+
+_SIDE = 288  # of the Fourier transform: the grid, and room beside it
+_SIZES = range(196, 270, 3)  # of the picture in pixels of the pattern's grid: 77 % to 105 %
+_BEYOND = 10  # pixels by which the picture may stick out of the pattern
+_KEPT = 4
+_STEPS = (1.0, 0.5, 0.25)  # of the grid's pixels, in refining
+
+
+def find_alignments(residual: Float32, layer: Layer) -> list[tuple[Alignment, float]]:
+    """The likeliest alignments, refined, each with its height above chance in standard deviations; best first."""
+    flat = _flattened(residual)
+    reference, mirrored = _references(layer.key)
+    found: list[tuple[float, Alignment]] = []
+    for height in _SIZES:
+        squeezed = cv2.resize(flat, (GRID, height), interpolation=cv2.INTER_AREA if height < GRID else cv2.INTER_CUBIC)
+        for width in _SIZES:
+            how = cv2.INTER_AREA if width < GRID else cv2.INTER_CUBIC
+            spectrum = _spectrum(cv2.resize(squeezed, (width, height), interpolation=how))
+            for flipped, against in ((False, reference), (True, mirrored)):
+                found.append(_peak(spectrum, against, height, width, flipped))
+    found.sort(key=lambda item: item[0], reverse=True)
+    refined: list[tuple[Alignment, float]] = []
+    for _, alignment in found:
+        if all(_apart(alignment, other) for other, _ in refined):
+            refined.append(_refined(residual, layer, alignment))
+        if len(refined) == _KEPT:
+            break
+    return sorted(refined, key=lambda item: item[1], reverse=True)
+
+
+def _spectrum(picture: Float32) -> Float32:
+    padded = np.zeros((_SIDE, _SIDE), np.float32)
+    padded[: picture.shape[0], : picture.shape[1]] = picture
+    return np.asarray(cv2.dft(padded, nonzeroRows=picture.shape[0]), np.float32)
+
+
+@lru_cache(maxsize=2)
+def _references_cached(key: bytes) -> tuple[Float32, Float32]:
+    from countenance.provenance.watermark_pattern import _layer
+
+    sync = _layer(key).sync()
+    return _spectrum(sync), _spectrum(np.ascontiguousarray(sync[:, ::-1]))
+
+
+def _references(key: bytes) -> tuple[Float32, Float32]:
+    return _references_cached(key)
+
+
+def _peak(spectrum: Float32, against: Float32, height: int, width: int, flipped: bool) -> tuple[float, Alignment]:
+    product = cv2.mulSpectrums(against, spectrum, 0, conjB=True)
+    surface = cv2.idft(product, flags=cv2.DFT_REAL_OUTPUT | cv2.DFT_SCALE)
+    deviation = float(np.sqrt(np.mean(surface * surface))) + 1e-12
+    # The picture's corner in the pattern, from a little outside; negative places lie at the far end.
+    down, right = GRID - height + _BEYOND, GRID - width + _BEYOND
+    shifted = np.roll(surface, (_BEYOND, _BEYOND), (0, 1))[: max(down, 0) + _BEYOND + 1, : max(right, 0) + _BEYOND + 1]
+    _, highest, _, (x, y) = cv2.minMaxLoc(shifted)
+    left, top = (x - _BEYOND) / GRID, (y - _BEYOND) / GRID
+    edges = (left, left + width / GRID)
+    if flipped:
+        edges = (1.0 - edges[0], 1.0 - edges[1])
+    return highest / deviation, Alignment(*edges, top, top + height / GRID)
+
+
+def _flattened(picture: Float32) -> Float32:
+    """All frequencies equally strong, so that no coarse structure outweighs the pattern."""
+    spectrum = cv2.dft(picture, flags=cv2.DFT_COMPLEX_OUTPUT)
+    power = cv2.blur(np.sum(spectrum * spectrum, axis=2), (9, 9), borderType=cv2.BORDER_REFLECT)
+    spectrum /= np.sqrt(power + 1e-12)[..., None]
+    return np.asarray(cv2.idft(spectrum, flags=cv2.DFT_REAL_OUTPUT | cv2.DFT_SCALE), np.float32)
+
+
+def _apart(a: Alignment, b: Alignment) -> bool:
+    return max(abs(x - y) for x, y in zip(a, b, strict=True)) > 3.0 / GRID
+
+
+def _refined(residual: Float32, layer: Layer, start: Alignment) -> tuple[Alignment, float]:
+    """Climb, one edge at a time, to where the fixed part stands out most."""
+    best, height = start, _sync_height(residual, layer, start)
+    for step in _STEPS:
+        climbing, rounds = True, 0
+        while climbing and rounds < 4:
+            climbing, rounds = False, rounds + 1
+            for edge in range(4):
+                for change in (-step / GRID, step / GRID):
+                    moved = list(best)
+                    moved[edge] += change
+                    other = Alignment(*moved)
+                    higher = _sync_height(residual, layer, other)
+                    if higher > height:
+                        best, height, climbing = other, higher, True
+    return best, height
+
+
+def _sync_height(residual: Float32, layer: Layer, alignment: Alignment) -> float:
+    level = _levels(residual, layer, alignment)[len(layer.bit) :]
+    return float(level.sum() / np.sqrt(np.sum(level * level) + 1e-12))
+
+
+# --- reading ---------------------------------------------------------------------------------------------------------
+
+
+def _levels(residual: Float32, layer: Layer, alignment: Alignment) -> Float64:
+    """The transform at the layer's places with the picture put where it belongs, over the rings' power, times sign."""
+    if alignment == AS_IT_IS:
+        placed = residual
+    else:
+        wide, high = alignment.right - alignment.left, alignment.bottom - alignment.top
+        # From a pixel of the pattern to one of the picture, centre to centre.
+        matrix = np.array(
+            [
+                [1.0 / wide, 0.0, (0.5 - alignment.left * GRID) / wide - 0.5],
+                [0.0, 1.0 / high, (0.5 - alignment.top * GRID) / high - 0.5],
+            ]
+        )
+        how = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+        placed = np.asarray(cv2.warpAffine(residual, matrix, (GRID, GRID), flags=how), np.float32)
+    values = np.asarray(cv2.dct(placed), np.float64)[layer.rows, layer.columns]
+    power = np.bincount(layer.ring, values**2) / np.maximum(np.bincount(layer.ring), 1)
+    return np.asarray(np.clip(values / np.sqrt(power[layer.ring] + 1e-12), -3.0, 3.0) * layer.sign, np.float64)
+
+
+def read(residual: Float32, layer: Layer, alignment: Alignment) -> Reading:
+    """The code word at one alignment."""
+    level = _levels(residual, layer, alignment)
+    fixed, level = level[len(layer.bit) :], level[: len(layer.bit)]
+    sync = float(fixed.sum() / np.sqrt(np.sum(fixed * fixed) + 1e-12))
+    spread = np.sqrt(np.bincount(layer.bit, level**2, bch.WORD_BITS) + 1e-12)
+    evidence: Float64 = np.bincount(layer.bit, level, bch.WORD_BITS) / spread  # each about N(0, 1) by chance
+    chance_mean, chance_deviation = np.sqrt(2.0 / np.pi), np.sqrt((1.0 - 2.0 / np.pi) / bch.WORD_BITS)
+    score = float((np.abs(evidence).mean() - chance_mean) / chance_deviation)
+    received = sum(1 << int(i) for i in np.flatnonzero(evidence < 0))
+    for word in _candidates(received, evidence) if score >= _WORTH_DECODING else ():
+        data = bch.decode(word)
+        payload = None if data is None else layer.checked(data)
+        if data is not None and payload is not None:
+            return Reading(payload, score, sync, (received ^ bch.encode(data)).bit_count())
+    return Reading(None, score, sync)
+
+
+def _candidates(word: int, evidence: Float64) -> Iterator[int]:
+    """The most likely words: all bits by their sign, then with the weakest ones turned (Chase 1972)."""
+    weakest = [1 << int(i) for i in np.argsort(np.abs(evidence))[:_TURNED]]
+    for turned in range(1 << len(weakest)):
+        yield word ^ sum(bit for i, bit in enumerate(weakest) if turned >> i & 1)
