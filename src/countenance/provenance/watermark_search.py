@@ -7,7 +7,6 @@ the best places are refined to fractions of a pixel, and there the code word is 
 
 from __future__ import annotations
 
-from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 import cv2
@@ -113,33 +112,41 @@ def evened(picture: Float32, floor: float) -> Float32:
 
 # --- alignment -------------------------------------------------------------------------------------------------------
 
-_SIDE = 288  # of the Fourier transform: the grid, and room beside it
-_SIZES = range(196, 270, 3)  # of the picture in pixels of the pattern's grid: 77 % to 105 %
-_BEYOND = 10  # pixels by which the picture may stick out of the pattern
-_KEPT = 4
+_COARSE = GRID // 2  # pixels; the band's highest frequency is three of them long
+_SIDE = 144  # of the Fourier transform: the coarse grid, and room beside it
+_SIZES = range(98, 136, 2)  # of the picture in pixels of the coarse grid: 77 % to 105 %
+_BEYOND = 5  # pixels by which the picture may stick out of the pattern
+_PROMISING, _KEPT = 4.8, 3  # standard deviations from which a place is refined, and how many at most
 _STEPS = (1.0, 0.5, 0.25)  # of the grid's pixels, in refining
 
 
 def find_alignments(residual: Float32, layer: Layer) -> list[tuple[Alignment, float]]:
-    """The likeliest alignments, refined, each with its height above chance in standard deviations; best first."""
-    flat = _flattened(residual)
-    reference, mirrored = _references(layer.key)
-    found: list[tuple[float, Alignment]] = []
+    """The likeliest alignments, each with its height above chance in standard deviations; best first.
+
+    The first three, where they are promising at all, are refined.
+    """
+    flat = cv2.resize(_flattened(residual), (_COARSE, _COARSE), interpolation=cv2.INTER_AREA)
+    references = _references(layer)
+    found: list[tuple[Alignment, float]] = []
     for height in _SIZES:
-        squeezed = cv2.resize(flat, (GRID, height), interpolation=cv2.INTER_AREA if height < GRID else cv2.INTER_CUBIC)
+        how = cv2.INTER_AREA if height < _COARSE else cv2.INTER_LINEAR
+        squeezed = cv2.resize(flat, (_COARSE, height), interpolation=how)
         for width in _SIZES:
-            how = cv2.INTER_AREA if width < GRID else cv2.INTER_CUBIC
+            how = cv2.INTER_AREA if width < _COARSE else cv2.INTER_LINEAR
             spectrum = _spectrum(cv2.resize(squeezed, (width, height), interpolation=how))
-            for flipped, against in ((False, reference), (True, mirrored)):
-                found.append(_peak(spectrum, against, height, width, flipped))
-    found.sort(key=lambda item: item[0], reverse=True)
-    refined: list[tuple[Alignment, float]] = []
-    for _, alignment in found:
-        if all(_apart(alignment, other) for other, _ in refined):
-            refined.append(_refined(residual, layer, alignment))
-        if len(refined) == _KEPT:
+            for flipped, reference in enumerate(references):
+                left, top, peak = _peak(spectrum, reference, height, width)
+                right = left + width / _COARSE
+                across = (1.0 - left, 1.0 - right) if flipped else (left, right)
+                found.append((Alignment(*across, top, top + height / _COARSE), peak))
+    found.sort(key=lambda item: item[1], reverse=True)
+    best: list[tuple[Alignment, float]] = []
+    for alignment, peak in found:
+        if len(best) == _KEPT or (best and peak < _PROMISING):
             break
-    return sorted(refined, key=lambda item: item[1], reverse=True)
+        if all(_apart(alignment, other) for other, _ in best):
+            best.append(_refined(residual, layer, alignment) if peak >= _PROMISING else (alignment, peak))
+    return sorted(best, key=lambda item: item[1], reverse=True)
 
 
 def _spectrum(picture: Float32) -> Float32:
@@ -148,31 +155,22 @@ def _spectrum(picture: Float32) -> Float32:
     return np.asarray(cv2.dft(padded, nonzeroRows=picture.shape[0]), np.float32)
 
 
-@lru_cache(maxsize=2)
-def _references_cached(key: bytes) -> tuple[Float32, Float32]:
-    from countenance.provenance.watermark_pattern import _layer
-
-    sync = _layer(key).sync()
+def _references(layer: Layer) -> tuple[Float32, Float32]:
+    """Transforms of the fixed part and of its mirror image."""
+    sync = cv2.resize(layer.sync(), (_COARSE, _COARSE), interpolation=cv2.INTER_AREA)
     return _spectrum(sync), _spectrum(np.ascontiguousarray(sync[:, ::-1]))
 
 
-def _references(key: bytes) -> tuple[Float32, Float32]:
-    return _references_cached(key)
-
-
-def _peak(spectrum: Float32, against: Float32, height: int, width: int, flipped: bool) -> tuple[float, Alignment]:
-    product = cv2.mulSpectrums(against, spectrum, 0, conjB=True)
+def _peak(spectrum: Float32, reference: Float32, height: int, width: int) -> tuple[float, float, float]:
+    """Where the picture's left upper corner fits best, as fractions of the pattern, and how well."""
+    product = cv2.mulSpectrums(reference, spectrum, 0, conjB=True)
     surface = cv2.idft(product, flags=cv2.DFT_REAL_OUTPUT | cv2.DFT_SCALE)
-    deviation = float(np.sqrt(np.mean(surface * surface))) + 1e-12
-    # The picture's corner in the pattern, from a little outside; negative places lie at the far end.
-    down, right = GRID - height + _BEYOND, GRID - width + _BEYOND
-    shifted = np.roll(surface, (_BEYOND, _BEYOND), (0, 1))[: max(down, 0) + _BEYOND + 1, : max(right, 0) + _BEYOND + 1]
-    _, highest, _, (x, y) = cv2.minMaxLoc(shifted)
-    left, top = (x - _BEYOND) / GRID, (y - _BEYOND) / GRID
-    edges = (left, left + width / GRID)
-    if flipped:
-        edges = (1.0 - edges[0], 1.0 - edges[1])
-    return highest / deviation, Alignment(*edges, top, top + height / GRID)
+    deviation = float(cv2.norm(surface)) / _SIDE + 1e-12
+    # Places a little outside, which lie at the far end, come first.
+    surface = np.roll(surface, (_BEYOND, _BEYOND), (0, 1))
+    down, right = (max(_COARSE - side, 0) + 2 * _BEYOND + 1 for side in (height, width))
+    _, highest, _, (x, y) = cv2.minMaxLoc(surface[:down, :right])
+    return (x - _BEYOND) / _COARSE, (y - _BEYOND) / _COARSE, highest / deviation
 
 
 def _flattened(picture: Float32) -> Float32:
