@@ -16,14 +16,14 @@ from countenance.provenance import bch
 from countenance.provenance.watermark_pattern import GRID, Layer
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     from countenance.types import Float32, Float64, UInt8
 
 __all__ = ["AS_IT_IS", "Alignment", "Area", "Reading", "evened", "find_alignments", "grid_of", "picture_area", "read"]
 
-_TURNED = 7  # the weakest code bits, which are tried both ways
-_WORTH_DECODING = 2.0  # standard deviations of the score
+_WORDS_TRIED = 4  # code words whose tag is checked
+_READABLE = 8.5  # standard deviations of the evidence along a code word from which its tag is checked
 
 
 class Alignment(NamedTuple):
@@ -49,13 +49,14 @@ class Area(NamedTuple):
 
 class Reading(NamedTuple):
     """``payload`` where the tag is right; ``score`` how far the code bits stand out of chance, ``sync`` the fixed part,
-    both in standard deviations; ``wrong_bits`` of 127 in the word as received, −1 when unknown.
+    and ``height`` the word that was read, all in standard deviations; ``wrong_bits`` of the 127 as received.
     """
 
     payload: bytes | None
     score: float
     sync: float
-    wrong_bits: int = -1
+    height: float
+    wrong_bits: int | None = None
 
 
 # --- from frames to one residual -------------------------------------------------------------------------------------
@@ -240,17 +241,9 @@ def read(residual: Float32, layer: Layer, alignment: Alignment) -> Reading:
     evidence: Float64 = np.bincount(layer.bit, level, bch.WORD_BITS) / spread  # each about N(0, 1) by chance
     chance_mean, chance_deviation = np.sqrt(2.0 / np.pi), np.sqrt((1.0 - 2.0 / np.pi) / bch.WORD_BITS)
     score = float((np.abs(evidence).mean() - chance_mean) / chance_deviation)
-    received = sum(1 << int(i) for i in np.flatnonzero(evidence < 0))
-    for word in _candidates(received, evidence) if score >= _WORTH_DECODING else ():
-        data = bch.decode(word)
-        payload = None if data is None else layer.checked(data)
-        if data is not None and payload is not None:
-            return Reading(payload, score, sync, (received ^ bch.encode(data)).bit_count())
-    return Reading(None, score, sync)
-
-
-def _candidates(word: int, evidence: Float64) -> Iterator[int]:
-    """The most likely words: all bits by their sign, then with the weakest ones turned (Chase 1972)."""
-    weakest = [1 << int(i) for i in np.argsort(np.abs(evidence))[:_TURNED]]
-    for turned in range(1 << len(weakest)):
-        yield word ^ sum(bit for i, bit in enumerate(weakest) if turned >> i & 1)
+    received = sum(1 << int(bit) for bit in np.flatnonzero(evidence < 0))
+    for word in bch.likeliest(evidence, _WORDS_TRIED):
+        payload = layer.checked(word.data) if word.height >= _READABLE else None
+        if payload is not None:
+            return Reading(payload, score, sync, word.height, (received ^ bch.encode(word.data)).bit_count())
+    return Reading(None, score, sync, 0.0)
