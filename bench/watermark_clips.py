@@ -173,7 +173,11 @@ def stripes(seed: int) -> Clip:
     """Regular lines that move: fences, blinds, woven cloth."""
     x, y = np.arange(640, dtype=np.float32)[None, :], np.arange(360, dtype=np.float32)[:, None]
     return [
-        tinted(0.5 + 0.25 * np.sin((x + 0.7 * t) / 2.3) + 0.25 * np.sin((y + x / 3 - t) / (3.1 + seed)), (40,) * 3, (220,) * 3)
+        tinted(
+            0.5 + 0.25 * np.sin((x + 0.7 * t) / 2.3) + 0.25 * np.sin((y + x / 3 - t) / (3.1 + seed)),
+            (40,) * 3,
+            (220,) * 3,
+        )
         for t in range(FRAMES)
     ]
 

@@ -34,13 +34,16 @@ __all__ = ["PAYLOAD_BYTES", "WatermarkFinding", "Watermarker", "find_watermark",
 _SECRET_SHARE = 0.36  # of the power, where a secret mark lies beside the public one
 
 _PEAK = 3.0  # in standard deviations: the rare higher ones would show as specks
-_FLAT, _BUSY = 0.75, 1.95  # root mean square of the mark in luma levels: on plain areas, on busy ones
-_BUSY_AT = 3.0  # mean detail in luma levels from which an area counts as busy
+_FLAT, _BUSY = 0.45, 1.95  # root mean square of the mark in luma levels: on plain areas, on busy ones
+_MAP = 180  # pixels of the shorter side of the map of strengths
+_BUSY_AT = 1.3  # mean detail in luma levels from which an area counts as busy
 _EDGE = 8.0  # luma levels from which detail is an edge and counts no more: one edge is no texture
 _LIT_AT, _IN_THE_DARK = 48.0, 0.65  # luma from which the mark has its full strength; the part of it in black
 
-_FIRST_LOOK, _FRAMES_SEARCHED = 25, 400
-_WAITING_SIDE = 1024  # pixels of the longer side that a frame is reduced to
+_TILE = 256  # pixels of the noise that rounding is spread with
+
+_FIRST_LOOK, _AT_FIRST, _KEY_FRAMES, _FRAMES_SEARCHED = 25, 50, 60, 400
+_WAITING_SIDE = 600  # pixels of the longer side that a frame is at least left with
 _ALIGN_AT = 100  # frames from which a look searches sizes and places too, before the last one, which always does
 _TRACES = 8.0  # standard deviations of the score or of the fixed part
 
@@ -84,11 +87,12 @@ class Watermarker:
             raise ValueError(f"Watermarker: expected {PAYLOAD_BYTES} bytes and a size, got {payload_id!r}, {size_hw}")
         height, width = size_hw
         pattern = cv2.resize(_pattern(payload_id, secret), (width, height), interpolation=cv2.INTER_CUBIC)
-        self._brighter: Float32 = np.asarray(pattern / max(float(pattern.std()), 1e-6), np.float32)
-        self._darker: Float32 = -self._brighter
+        self._pattern: Float32 = np.asarray(pattern / max(float(pattern.std()), 1e-6), np.float32)
+        self._dither = _dither(size_hw)
+        self._dither_down: Float32 = -self._dither
         self._size_hw = size_hw
         # Kept between frames: asking the system for 13 MB a frame at 720p takes three times as long as the sums.
-        self._strength: Float32 = np.empty(size_hw, np.float32)
+        self._levels: Float32 = np.empty(size_hw, np.float32)
         self._step: UInt8 = np.empty(size_hw, np.uint8)
         self._step_rgb: UInt8 = np.empty((*size_hw, 3), np.uint8)
 
@@ -104,14 +108,15 @@ class Watermarker:
         if rgb.shape != (*self._size_hw, 3) or rgb.dtype != np.uint8:
             raise ValueError(f"Watermarker: expected uint8 {(*self._size_hw, 3)}, got {rgb.dtype} {rgb.shape}")
         height, width = self._size_hw
-        cv2.resize(_strength(rgb), (width, height), dst=self._strength, interpolation=cv2.INTER_LINEAR)
+        cv2.resize(_strength(rgb), (width, height), dst=self._levels, interpolation=cv2.INTER_LINEAR)
+        cv2.multiply(self._levels, self._pattern, dst=self._levels)
         # What is added and what is taken away go apart, as bytes: four times as fast as one sum in floats.
-        marked = cv2.add(rgb, self._step_of(self._brighter))
-        return np.asarray(cv2.subtract(marked, self._step_of(self._darker), dst=marked), np.uint8)
-
-    def _step_of(self, pattern: Float32) -> UInt8:
-        cv2.multiply(self._strength, pattern, dst=self._step, dtype=cv2.CV_8U)
-        return np.asarray(cv2.cvtColor(self._step, cv2.COLOR_GRAY2RGB, dst=self._step_rgb), np.uint8)
+        cv2.add(self._levels, self._dither, dst=self._step, dtype=cv2.CV_8U)
+        marked = cv2.add(rgb, cv2.cvtColor(self._step, cv2.COLOR_GRAY2RGB, dst=self._step_rgb))
+        cv2.subtract(self._dither_down, self._levels, dst=self._step, dtype=cv2.CV_8U)
+        return np.asarray(
+            cv2.subtract(marked, cv2.cvtColor(self._step, cv2.COLOR_GRAY2RGB, dst=self._step_rgb), dst=marked), np.uint8
+        )
 
 
 def find_watermark(frames: Iterable[UInt8], secret: bytes | None = None) -> WatermarkFinding:
@@ -132,13 +137,12 @@ def find_watermark(frames: Iterable[UInt8], secret: bytes | None = None) -> Wate
     finder = _Finder(layers)
     next_look = _FIRST_LOOK
     for rgb in frames:
-        finder.add(rgb)
         if finder.looked == next_look:
-            if finder.look(aligned=finder.looked >= _ALIGN_AT):
-                break
+            if finder.look(aligned=next_look >= _ALIGN_AT):
+                return finder.finding()
             next_look *= 2
-    else:
-        finder.look(aligned=True)
+        finder.add(rgb)
+    finder.look(aligned=True)
     return finder.finding()
 
 
@@ -151,14 +155,15 @@ class _Finder:
         self._areas: list[search.Area] = []
         self._totals: list[Float32] = []
         self._read: dict[bytes, tuple[search.Reading, search.Alignment]] = {}
-        self._score = 0.0
+        self.readings: list[search.Reading] = []  # every one that was tried
+        self.aligned_height = 0.0  # the highest that the fixed part reached in the search for size and place
         self.looked = 0
 
     def add(self, rgb: UInt8) -> None:
         luma = np.asarray(cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY), np.uint8)
-        longer = max(luma.shape)
-        if longer > _WAITING_SIDE:
-            size = (max(1, luma.shape[1] * _WAITING_SIDE // longer), max(1, luma.shape[0] * _WAITING_SIDE // longer))
+        squares = max(luma.shape) // _WAITING_SIDE
+        if squares > 1:
+            size = (max(1, luma.shape[1] // squares), max(1, luma.shape[0] // squares))
             luma = np.asarray(cv2.resize(luma, size, interpolation=cv2.INTER_AREA), np.uint8)
         self.looked += 1
         if self._areas:
@@ -196,7 +201,7 @@ class _Finder:
                 for layer in self._layers:
                     if layer.key not in self._read:
                         found = search.find_alignments(residual, layer)
-                        self._score = max(self._score, found[0][1])
+                        self.aligned_height = max(self.aligned_height, found[0][1])
                         self._try(residual, [alignment for alignment, _ in found])
         return self._done()
 
@@ -206,7 +211,7 @@ class _Finder:
                 if layer.key in self._read:
                     continue
                 reading = search.read(residual, layer, alignment)
-                self._score = max(self._score, reading.score)
+                self.readings.append(reading)
                 if reading.payload is not None:
                     self._read[layer.key] = (reading, alignment)
 
@@ -214,7 +219,7 @@ class _Finder:
         return len(self._read) == len(self._layers)
 
     def finding(self) -> WatermarkFinding:
-        score = self._score
+        score = max([self.aligned_height, *(max(reading.score, reading.sync) for reading in self.readings)])
         secret = self._read.get(self._layers[-1].key) if len(self._layers) > 1 else None
         secret_payload = None if secret is None else secret[0].payload
         public = self._read.get(self._layers[0].key)
@@ -227,13 +232,16 @@ class _Finder:
 
 
 def frames_to_search(path: Path) -> Iterator[UInt8]:
-    """The frames of a video, or the one of a photo, in which verification looks: the first 400.
+    """The frames of a video, or the one of a photo, in which verification looks.
 
-    Of a picture with transparent parts only the box of what is seen is searched: a patch is marked by itself.
+    Of a video the first 50 frames, then up to 60 key frames from all over it, which strong compression leaves more of
+    than others, then on to frame 400. Of a picture with transparent parts only the box of what is seen is searched: a
+    patch is marked by itself.
 
     Raises:
         MediaError: the file cannot be decoded.
     """
+    from countenance.media.glance import key_frames
     from countenance.media.read import is_photo, read_frames, read_seen
 
     if is_photo(path):
@@ -241,6 +249,10 @@ def frames_to_search(path: Path) -> Iterator[UInt8]:
         return
     for frame in islice(read_frames(path), _FRAMES_SEARCHED):
         yield frame.rgb
+        if frame.index + 1 == _AT_FIRST:
+            for rgb in key_frames(path, _KEY_FRAMES):
+                if rgb.shape == frame.rgb.shape:
+                    yield rgb
 
 
 @lru_cache(maxsize=4)
@@ -252,14 +264,29 @@ def _pattern(payload_id: bytes, secret: bytes | None) -> Float32:
     return np.clip(pattern, -_PEAK, _PEAK)
 
 
+@lru_cache(maxsize=1)
+def _dither(size_hw: tuple[int, int]) -> Float32:
+    """Fine noise, evenly spread over ±0.5 levels: rounding then leaves grain, not blotches with a rim."""
+    noise = np.random.default_rng(1).standard_normal((_TILE, _TILE)).astype(np.float32)
+    noise -= cv2.GaussianBlur(noise, (0, 0), 1.0, borderType=cv2.BORDER_REFLECT)
+    even = np.empty(noise.size, np.float32)
+    even[np.argsort(noise, axis=None)] = (np.arange(noise.size) + 0.5) / noise.size - 0.5
+    height, width = size_hw
+    tiles = np.tile(even.reshape(_TILE, _TILE), (-(-height // _TILE), -(-width // _TILE)))
+    return np.ascontiguousarray(tiles[:height, :width])
+
+
 def _strength(rgb: UInt8) -> Float32:
-    """How strong the mark may be, on the grid: more where texture hides it, less in the dark, where a bright screen
+    """How strong the mark may be, in a coarse map: more where texture hides it, less in the dark, where a bright screen
     shows single levels.
     """
-    # For an estimate a few pixels will do: ten times as fast as averaging all of them.
-    small = cv2.resize(rgb, (GRID, GRID), interpolation=cv2.INTER_LINEAR)
-    luma = np.asarray(cv2.cvtColor(small, cv2.COLOR_RGB2GRAY), np.float32)
-    texture = cv2.blur(np.minimum(np.abs(luma - cv2.GaussianBlur(luma, (0, 0), 3.0)), _EDGE), (7, 7))
-    inside = cv2.blur(cv2.erode(texture, np.ones((7, 7), np.uint8)), (5, 5))  # smooth skin beside hair stays smooth
-    lit = np.clip(luma / _LIT_AT, _IN_THE_DARK, 1.0)
-    return np.asarray((_FLAT + (_BUSY - _FLAT) * np.minimum(inside / _BUSY_AT, 1.0)) * lit, np.float32)
+    # Averaged over squares, so that fine grain does not count: it does not hide a coarser pattern.
+    height, width = rgb.shape[:2]
+    side = max(1, round(min(height, width) / _MAP))
+    size = (max(1, width // side), max(1, height // side))
+    grey = cv2.extractChannel(rgb[: size[1] * side, : size[0] * side], 1)  # green is most of luma, and at hand
+    luma = np.asarray(cv2.resize(grey, size, interpolation=cv2.INTER_AREA), np.float32)
+    texture = cv2.blur(np.minimum(cv2.absdiff(luma, cv2.blur(luma, (7, 7))), _EDGE), (5, 5))
+    inside = cv2.blur(cv2.erode(texture, np.ones((5, 5), np.uint8)), (5, 5))  # smooth skin beside hair stays smooth
+    lit = np.clip(luma * (1.0 / _LIT_AT), _IN_THE_DARK, 1.0)
+    return np.asarray((np.minimum(inside * ((_BUSY - _FLAT) / _BUSY_AT), _BUSY - _FLAT) + _FLAT) * lit, np.float32)

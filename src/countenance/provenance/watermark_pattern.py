@@ -30,8 +30,8 @@ SECRET_BYTES = 32
 GRID = 256
 """Side of the normalised grid."""
 
-_BAND = (24.0, 80.0)  # radius in the transform: below it shows as blotches, above it codecs throw it away
-_SYNC_SHARE = 4  # one frequency in four is for synchronisation
+_BAND = (20.0, 72.0)  # radius in the transform: below it shows as blotches, above it codecs throw it away
+_SYNC_SHARE = 5  # one frequency in five is for synchronisation
 _KEY = b"countenance watermark 2"
 _TAG_BYTES = bch.DATA_BITS // 8 - PAYLOAD_BYTES
 

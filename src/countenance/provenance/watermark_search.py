@@ -20,10 +20,22 @@ if TYPE_CHECKING:
 
     from countenance.types import Float32, Float64, UInt8
 
-__all__ = ["AS_IT_IS", "Alignment", "Area", "Reading", "evened", "find_alignments", "grid_of", "picture_area", "read"]
+__all__ = [
+    "AS_IT_IS",
+    "READABLE",
+    "WORDS_TRIED",
+    "Alignment",
+    "Area",
+    "Reading",
+    "evened",
+    "find_alignments",
+    "grid_of",
+    "picture_area",
+    "read",
+]
 
-_WORDS_TRIED = 4  # code words whose tag is checked
-_READABLE = 8.5  # standard deviations of the evidence along a code word from which its tag is checked
+WORDS_TRIED = 4  # code words whose tag is checked
+READABLE = 10.0  # standard deviations of the evidence along a code word from which its tag is checked
 
 
 class Alignment(NamedTuple):
@@ -49,7 +61,7 @@ class Area(NamedTuple):
 
 class Reading(NamedTuple):
     """``payload`` where the tag is right; ``score`` how far the code bits stand out of chance, ``sync`` the fixed part,
-    and ``height`` the word that was read, all in standard deviations; ``wrong_bits`` of the 127 as received.
+    and ``height`` the word that was read, or the likeliest, all in standard deviations; ``wrong_bits`` of the 127 as received.
     """
 
     payload: bytes | None
@@ -107,7 +119,7 @@ def grid_of(luma: UInt8) -> Float32:
 def evened(picture: Float32, floor: float) -> Float32:
     """Detail divided by its local deviation plus ``floor``, within ±2.5."""
     detail = picture - cv2.GaussianBlur(picture, (0, 0), 3.0)
-    deviation = cv2.sqrt(cv2.GaussianBlur(detail * detail, (0, 0), 5.0))
+    deviation = cv2.sqrt(cv2.blur(detail * detail, (15, 15)))
     return np.asarray(np.clip(detail / (deviation + floor), -2.5, 2.5), np.float32)
 
 
@@ -242,8 +254,9 @@ def read(residual: Float32, layer: Layer, alignment: Alignment) -> Reading:
     chance_mean, chance_deviation = np.sqrt(2.0 / np.pi), np.sqrt((1.0 - 2.0 / np.pi) / bch.WORD_BITS)
     score = float((np.abs(evidence).mean() - chance_mean) / chance_deviation)
     received = sum(1 << int(bit) for bit in np.flatnonzero(evidence < 0))
-    for word in bch.likeliest(evidence, _WORDS_TRIED):
-        payload = layer.checked(word.data) if word.height >= _READABLE else None
+    words = bch.likeliest(evidence, WORDS_TRIED)
+    for word in words:
+        payload = layer.checked(word.data) if word.height >= READABLE else None
         if payload is not None:
             return Reading(payload, score, sync, word.height, (received ^ bch.encode(word.data)).bit_count())
-    return Reading(None, score, sync, 0.0)
+    return Reading(None, score, sync, words[0].height)
