@@ -69,7 +69,8 @@ def marked_clips(every: int) -> Iterator[tuple[str, Clip, Clip, bytes]]:
         yield name, labelled, [marker(frame) for frame in labelled], payload
 
 
-def survival(every: int) -> dict[str, Any]:
+def survival(every: int, save: Callable[[dict[str, Any]], None]) -> None:
+    """The rows of every attack and every clip, saved after each clip."""
     rows: dict[str, list[dict[str, Any]]] = {name: [] for name in (*ATTACKS, *LOSSES)}
     clips: dict[str, Any] = {}
     wrong = 0
@@ -92,7 +93,7 @@ def survival(every: int) -> dict[str, Any]:
             "lost": lost,
         }
         print(f"{number + 1:2d} {name}: lost {', '.join(lost) or 'nothing'}", flush=True)
-    return {"clips": clips, "attacks": rows, "wrong_ids": wrong}
+        save({"clips": clips, "attacks": rows, "wrong_ids": wrong})
 
 
 def psnr_720p(clip: Clip, payload: bytes, secret: bytes | None = None) -> float:
@@ -241,16 +242,16 @@ def main() -> None:
         write_page(PAGE, json.loads(arguments.result.read_bytes()))
         return
     began = thread_time()
-    facts = {
-        "made_at": datetime.now(UTC).isoformat(timespec="seconds"),
-        "surroundings": surroundings("cpu"),
-        "cost_ms": cost(),
-        "unmarked": unmarked(arguments.every),
-        "secret": secret_mark(arguments.every),
-        **survival(arguments.every),
-    }
-    facts["minutes_of_one_core"] = round((thread_time() - began) / 60, 1)
-    write_bytes(arguments.result, json.dumps(facts, indent=1, allow_nan=False).encode())
+    facts: dict[str, Any] = {"made_at": datetime.now(UTC).isoformat(timespec="seconds")}
+
+    def save(part: dict[str, Any]) -> None:
+        facts.update(part, minutes_of_one_core=round((thread_time() - began) / 60, 1))
+        write_bytes(arguments.result, json.dumps(facts, indent=1, allow_nan=False).encode())
+
+    save({"surroundings": surroundings("cpu"), "cost_ms": cost()})
+    save({"unmarked": unmarked(arguments.every)})
+    survival(arguments.every, save)
+    save({"secret": secret_mark(arguments.every)})
 
 
 if __name__ == "__main__":

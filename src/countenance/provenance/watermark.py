@@ -1,8 +1,8 @@
 """The invisible mark: a 40-bit id of the render, added to the brightness of every frame and found without the original.
 
 Spread spectrum (Cox, Kilian, Leighton, Shamoon 1997) on a normalised grid: every frame, whatever its size, is seen as
-256 × 256; there, 127 code bits lie on mid frequencies of its cosine transform, each on some 27 of them in a scattered
-order and sign, and a fixed pattern on a quarter of them tells how a picture was cut. Nothing moves, so that codecs keep
+256 × 256; there, 127 code bits lie on mid frequencies of its cosine transform, each on some 23 of them in a scattered
+order and sign, and a fixed pattern on a fifth of them tells how a picture was cut. Nothing moves, so that codecs keep
 it and detection can add up frames, and it is stronger where the picture is busy and hides it.
 
 The mark is public: anybody with this program can find it, and who studies it can remove it. It traces honest copies

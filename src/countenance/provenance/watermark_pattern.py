@@ -1,6 +1,6 @@
-"""Where the bits of a watermark lie: mid frequencies of a 256 × 256 cosine transform, drawn from a public or secret key.
+"""Where a watermark's bits lie: mid frequencies of a 256 × 256 cosine transform, drawn from a public or secret key.
 
-A *layer* is one pattern with its own key. A quarter of its frequencies carry signs that are the same in every render:
+A *layer* is one pattern with its own key. A fifth of its frequencies carry signs that are the same in every render:
 by them the finder learns how a picture was cut and scaled. The others carry the code word.
 """
 

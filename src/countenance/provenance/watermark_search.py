@@ -39,7 +39,10 @@ READABLE = 10.0  # standard deviations of the evidence along a code word from wh
 
 
 class Alignment(NamedTuple):
-    """Which part of the pattern a picture shows: edges as fractions of the marked frame; ``left`` > ``right``: mirrored."""
+    """Which part of the pattern a picture shows: edges as fractions of the marked frame.
+
+    Where ``left`` > ``right`` the picture is mirrored.
+    """
 
     left: float
     right: float
@@ -60,8 +63,10 @@ class Area(NamedTuple):
 
 
 class Reading(NamedTuple):
-    """``payload`` where the tag is right; ``score`` how far the code bits stand out of chance, ``sync`` the fixed part,
-    and ``height`` the word that was read, or the likeliest, all in standard deviations; ``wrong_bits`` of the 127 as received.
+    """``payload`` where the tag is right; ``wrong_bits`` of the 127 as received.
+
+    In standard deviations: ``score``, how far the code bits stand out of chance; ``sync``, the fixed part; ``height``,
+    the word that was read, or else the likeliest.
     """
 
     payload: bytes | None
