@@ -249,8 +249,8 @@ def main() -> None:
         write_bytes(arguments.result, json.dumps(facts, indent=1, allow_nan=False).encode())
 
     save({"surroundings": surroundings("cpu"), "cost_ms": cost()})
-    save({"unmarked": unmarked(arguments.every)})
     survival(arguments.every, save)
+    save({"unmarked": unmarked(arguments.every)})
     save({"secret": secret_mark(arguments.every)})
 
 

@@ -127,6 +127,12 @@ def noisy(f: np.ndarray, sigma: float) -> np.ndarray:
     return f + np.random.default_rng(int(f[::7, ::7].sum())).normal(0, sigma, (*f.shape[:2], 1))
 
 
+def mixed(clip: Clip) -> Clip:
+    """From 25 to 30 frames a second by mixing neighbours."""
+    times = np.arange(0, len(clip) - 1, 25 / 30)
+    return [cv2.addWeighted(clip[int(t)], 1 - t % 1, clip[int(t) + 1], t % 1, 0.0) for t in times]
+
+
 def screen(clip: Clip) -> Clip:
     """A player's window on a screen, recorded: odd scale, half a pixel beside, blur, tone, noise, other frame rate."""
     out = []
@@ -176,12 +182,7 @@ ATTACKS: dict[str, Attack] = {
     "cropped to 88 %, letterboxed": each(lambda f: framed(0.12, 0.0)(cropped(0.88, 0.88, 0.6, 0.4)(f))),
     "mirrored": each(lambda f: f[:, ::-1]),
     "every 2nd frame": lambda clip: upload(clip[::2]),
-    "frames mixed, 25 to 30 a second": lambda clip: upload(
-        [
-            cv2.addWeighted(clip[int(t)], 1 - t % 1, clip[min(int(t) + 1, len(clip) - 1)], t % 1, 0.0)
-            for t in np.arange(0, len(clip) - 1, 25 / 30)
-        ]
-    ),  # fmt: skip
+    "frames mixed, 25 to 30 a second": lambda clip: upload(mixed(clip)),
     "trimmed to 1 s": lambda clip: upload(clip[25:50]),
     "brightness +30": each(lambda f: f + 30.0),
     "brightness −30": each(lambda f: f - 30.0),

@@ -199,7 +199,7 @@ def grain(seed: int) -> Clip:
 
 
 def photograph() -> Clip:
-    """A photograph that comes slowly nearer (Rear Admiral Grace Hopper, US Navy, public domain; comes with matplotlib)."""
+    """A photograph that comes slowly nearer (Grace Hopper, by the US Navy, public domain; it comes with matplotlib)."""
     path = files("matplotlib") / "mpl-data" / "sample_data" / "grace_hopper.jpg"
     picture = cv2.imread(str(path))[..., ::-1]
     out = []

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import closing
 from typing import TYPE_CHECKING
 
 import av.error
@@ -52,7 +51,6 @@ def _key_frame(container: InputContainer, stream: VideoStream, microseconds: int
     """The key frame at a time or before it."""
     try:
         container.seek(microseconds)
-        with closing(container.decode(stream)) as frames:
-            return next(frames, None)
+        return next(iter(container.decode(stream)), None)
     except (av.error.FFmpegError, MediaError, OSError, ValueError):
         return None

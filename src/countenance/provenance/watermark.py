@@ -184,7 +184,7 @@ class _Finder:
 
     def _sum_up(self, luma: UInt8) -> None:
         for area, total in zip(self._areas, self._totals, strict=True):
-            total += search.grid_of(luma[area.top : area.bottom, area.left : area.right])
+            cv2.accumulate(search.grid_of(luma[area.top : area.bottom, area.left : area.right]), total)
 
     def look(self, *, aligned: bool) -> bool:
         """Read every layer that is still unread; True when none is."""

@@ -79,6 +79,7 @@ class Reading(NamedTuple):
 # --- from frames to one residual -------------------------------------------------------------------------------------
 
 _BAR_RANGE = 22  # luma levels that a black bar may vary by after compression
+_NARROW = 0.03  # of a side: bars together are at least as wide
 _LEAST_LEFT = 0.25  # of a side that bars must leave
 
 
@@ -105,7 +106,9 @@ def picture_area(lumas: Sequence[UInt8]) -> Area:
             area.left + int(columns[0]),
             area.left + int(columns[-1]) + 1,
         )
-    if area.bottom - area.top < _LEAST_LEFT * height or area.right - area.left < _LEAST_LEFT * width:
+    high, wide = (area.bottom - area.top) / height, (area.right - area.left) / width
+    # The search for size and place makes up for narrow ones, and a dark edge of a picture is none.
+    if min(high, wide) < _LEAST_LEFT or min(high, wide) > 1.0 - _NARROW:
         return Area(0, height, 0, width)
     return area
 
@@ -124,7 +127,8 @@ def grid_of(luma: UInt8) -> Float32:
 def evened(picture: Float32, floor: float) -> Float32:
     """Detail divided by its local deviation plus ``floor``, within ±2.5."""
     detail = picture - cv2.GaussianBlur(picture, (0, 0), 3.0)
-    deviation = cv2.sqrt(cv2.blur(detail * detail, (15, 15)))
+    # A box is summed up as it moves along, so that rounding leaves a little below zero.
+    deviation = np.sqrt(np.maximum(cv2.blur(detail * detail, (15, 15)), 0.0))
     return np.asarray(np.clip(detail / (deviation + floor), -2.5, 2.5), np.float32)
 
 
@@ -151,7 +155,7 @@ def find_alignments(residual: Float32, layer: Layer) -> list[tuple[Alignment, fl
         squeezed = cv2.resize(flat, (_COARSE, height), interpolation=how)
         for width in _SIZES:
             how = cv2.INTER_AREA if width < _COARSE else cv2.INTER_LINEAR
-            spectrum = _spectrum(cv2.resize(squeezed, (width, height), interpolation=how))
+            spectrum = _spectrum(np.asarray(cv2.resize(squeezed, (width, height), interpolation=how), np.float32))
             for flipped, reference in enumerate(references):
                 left, top, peak = _peak(spectrum, reference, height, width)
                 right = left + width / _COARSE
@@ -175,7 +179,7 @@ def _spectrum(picture: Float32) -> Float32:
 
 def _references(layer: Layer) -> tuple[Float32, Float32]:
     """Transforms of the fixed part and of its mirror image."""
-    sync = cv2.resize(layer.sync(), (_COARSE, _COARSE), interpolation=cv2.INTER_AREA)
+    sync = np.asarray(cv2.resize(layer.sync(), (_COARSE, _COARSE), interpolation=cv2.INTER_AREA), np.float32)
     return _spectrum(sync), _spectrum(np.ascontiguousarray(sync[:, ::-1]))
 
 
@@ -193,7 +197,7 @@ def _peak(spectrum: Float32, reference: Float32, height: int, width: int) -> tup
 
 def _flattened(picture: Float32) -> Float32:
     """All frequencies equally strong, so that no coarse structure outweighs the pattern."""
-    spectrum = cv2.dft(picture, flags=cv2.DFT_COMPLEX_OUTPUT)
+    spectrum = np.asarray(cv2.dft(picture, flags=cv2.DFT_COMPLEX_OUTPUT), np.float32)
     power = cv2.blur(np.sum(spectrum * spectrum, axis=2), (9, 9), borderType=cv2.BORDER_REFLECT)
     spectrum /= np.sqrt(power + 1e-12)[..., None]
     return np.asarray(cv2.idft(spectrum, flags=cv2.DFT_REAL_OUTPUT | cv2.DFT_SCALE), np.float32)
