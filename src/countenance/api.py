@@ -262,6 +262,10 @@ def swap(
     patches: AnyPath | None = None,
     patches_format: str = "png",
     identity: Signs | None = None,
+    label_position: str = "bottom-left",
+    label_style: str = "dark",
+    label_language: str = "en",
+    secret_watermark: bool = False,
     progress: Progress | None = None,
     note: Callable[[str], None] | None = None,
 ) -> SwapReport:
@@ -282,8 +286,14 @@ def swap(
         patches_format: ``png``, or ``exr`` with the package OpenEXR.
         identity: who signs, for instance a :class:`~countenance.provenance.installation.CallbackIdentity` whose key
             is in a hardware module; this installation when None.
+        label_position: ``bottom-left``, ``bottom``, ``bottom-right``, ``top-left``, ``top`` or ``top-right``.
+        label_style: ``dark`` or ``light`` plate, or ``title``: rimmed letters without one, for films.
+        label_language: ``en``, ``de``, ``es``, ``fr``, ``ru`` or ``uk``.
+        secret_watermark: a second invisible mark beside the public one, which only this installation can find; it
+            takes a third of the strength.
     """
     from countenance.conversion.quality import settings_for
+    from countenance.provenance.label import LabelLook
     from countenance.render import Extras, render
 
     opened, source = opened_project(project), Path(footage)
@@ -303,7 +313,8 @@ def swap(
         overwrite=overwrite,
         leave_out_label=leave_out_label,
         settings=settings_for(quality, **{**(knobs or {}), "codec": codec, "encoder": encoder}),
-        extras=Extras(review, None if patches is None else Path(patches), patches_format),
+        look=LabelLook(label_position, label_style, label_language),
+        extras=Extras(review, None if patches is None else Path(patches), patches_format, secret_watermark),
         identity=identity,
         progress=progress,
         note=note,

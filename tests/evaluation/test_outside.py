@@ -11,9 +11,11 @@ from evaluation_clips import pictures_of, write_clip
 from countenance.conversion.settings import ConvertSettings
 from countenance.evaluation.outside import Marking, OutsideScorer, encode_unswapped, find_marking
 from countenance.media.read import read_frames
+from countenance.provenance.label import LabelLook, label_text
 
 COUNT = 26  # the watermark is first looked for after 25 frames
 MARK = bytes(range(5))
+LABEL = (label_text(synthetic=True, language="fr"), LabelLook("top", "light", "fr"))
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +33,7 @@ def _face(shape: tuple[int, ...]) -> np.ndarray:
 def test_the_marks_of_a_file_are_found(
     tmp_path: Path, footage: list[np.ndarray], watermark: bytes | None, labelled: bool
 ) -> None:
-    marking = Marking(watermark, labelled, footage[0].shape[:2])
+    marking = Marking(watermark, LABEL if labelled else None, footage[0].shape[:2])
     found = find_marking(write_clip(tmp_path / "swap.mp4", [marking(picture) for picture in footage], crf=16))
     assert (found.watermark, found.labelled) == (watermark, labelled)
     assert found.label.any() == labelled
@@ -41,7 +43,7 @@ def _outside(tmp_path: Path, footage: list[np.ndarray], change: np.ndarray) -> t
     """A marked swap in which ``change`` was added, scored."""
     plain = write_clip(tmp_path / "footage.mp4", footage, crf=0)
     decoded = [frame.rgb for frame in read_frames(plain)]
-    marking = Marking(MARK, True, footage[0].shape[:2])
+    marking = Marking(MARK, LABEL, footage[0].shape[:2])
     swap = [marking(np.clip(picture + change, 0, 255).astype(np.uint8)) for picture in decoded]
     settings = ConvertSettings()
     swapped = write_clip(tmp_path / "swap.mp4", swap, crf=settings.crf, preset=settings.preset)
@@ -73,7 +75,7 @@ def test_a_small_patch_outside_is_an_excess_and_a_tint_raises_the_mean(
 
 
 def test_a_face_that_fills_the_frame_leaves_nothing_to_measure() -> None:
-    scorer = OutsideScorer(Marking(None, False, (40, 40)))
+    scorer = OutsideScorer(Marking(None, None, (40, 40)))
     picture = np.zeros((40, 40, 3), np.uint8)
     scorer.add(picture, picture, picture, np.ones((40, 40), np.float32))
     assert scorer.result() is None

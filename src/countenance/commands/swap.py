@@ -74,6 +74,28 @@ __all__ = ["swap"]
 @device_option
 @click.option("--overwrite", is_flag=True, help="Replace an output that is there (never the footage).")
 @click.option("--without-label", is_flag=True, help="No visible label, where the consent record allows that.")
+@click.option(
+    "--label-position",
+    type=click.Choice(["bottom-left", "bottom", "bottom-right", "top-left", "top", "top-right"]),
+    default="bottom-left",
+    show_default=True,
+    help="Where the visible label stands.",
+)
+@click.option(
+    "--label-style",
+    type=click.Choice(["dark", "light", "title"]),
+    default="dark",
+    show_default=True,
+    help="On a dark or a light plate, or as a film's titles.",
+)
+@click.option(
+    "--label-language",
+    type=click.Choice(["en", "de", "es", "fr", "ru", "uk"]),
+    default="en",
+    show_default=True,
+    help="What it is written in.",
+)
+@click.option("--secret-watermark", is_flag=True, help="Also an invisible mark that only this computer can find.")
 @project_option
 @json_option
 def swap(
@@ -91,6 +113,10 @@ def swap(
     device: str | None,
     overwrite: bool,
     without_label: bool,
+    label_position: str,
+    label_style: str,
+    label_language: str,
+    secret_watermark: bool,
     open_project: Callable[[], Project],
     as_json: bool,
 ) -> None:
@@ -126,6 +152,10 @@ def swap(
             review=review,
             patches=patches,
             patches_format=patches_format,
+            label_position=label_position,
+            label_style=label_style,
+            label_language=label_language,
+            secret_watermark=secret_watermark,
             progress=report,
             note=_note,
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import product
 from typing import TYPE_CHECKING
 
 import cv2
@@ -13,11 +14,12 @@ from countenance.media.codecs import encoder_for
 from countenance.media.probe import probe
 from countenance.media.read import read_frames
 from countenance.media.write import VideoWriter
-from countenance.provenance.label import draw_label, label_plate
+from countenance.provenance.label import LABEL_TEXTS, LabelLook, draw_label, label_plate, label_text
 from countenance.provenance.watermark import Watermarker, find_watermark, frames_to_search
 from countenance.types import Frame
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -52,23 +54,23 @@ class Marking:
 
     Args:
         watermark: the five bytes found in the file, or None.
-        labelled: whether it shows the label.
+        label: words and look of the label that it shows, or None.
         size_hw: of its frames.
     """
 
-    def __init__(self, watermark: bytes | None, labelled: bool, size_hw: tuple[int, int]) -> None:
-        self.watermark, self.labelled = watermark, labelled
+    def __init__(self, watermark: bytes | None, label: tuple[str, LabelLook] | None, size_hw: tuple[int, int]) -> None:
+        self.watermark, self.labelled, self._drawn = watermark, label is not None, label
         self._mark = None if watermark is None else Watermarker(watermark, size_hw)
         self.label: NDArray[np.bool_] = np.zeros(size_hw, bool)
         """Where the label covers the picture, bool ``(H, W)``: nothing there tells about the swap."""
-        if labelled:
-            plate = label_plate(size_hw)
+        if label is not None:
+            plate = label_plate(size_hw, *label)
             height, width = plate.rgb.shape[:2]
             self.label[plate.top : plate.top + height, plate.left : plate.left + width] = True
 
     def __call__(self, rgb: UInt8) -> UInt8:
         """A picture with these marks, in the order in which conversion puts them on."""
-        labelled = draw_label(rgb) if self.labelled else rgb
+        labelled = rgb if self._drawn is None else draw_label(rgb, *self._drawn)
         return labelled if self._mark is None else self._mark(labelled)
 
 
@@ -79,10 +81,23 @@ def find_marking(clip: Path) -> Marking:
         MediaError: the clip cannot be read.
     """
     first = next(iter(read_frames(clip)))
-    drawn = Marking(None, True, first.size_hw)
-    difference = np.abs(first.rgb.astype(np.float64) - drawn(first.rgb))[drawn.label]
+    best, least = None, _SAME_LABEL
+    for label in _labels():
+        plate = label_plate(first.size_hw, *label)
+        height, width = plate.rgb.shape[:2]
+        there = first.rgb[plate.top : plate.top + height, plate.left : plate.left + width]
+        difference = float(np.abs(there.astype(np.float32) - plate.rgb).mean())
+        if difference < least:
+            best, least = label, difference
     payload = find_watermark(frames_to_search(clip)).payload
-    return Marking(payload, float(difference.mean()) < _SAME_LABEL, first.size_hw)
+    return Marking(payload, best, first.size_hw)
+
+
+def _labels() -> Iterator[tuple[str, LabelLook]]:
+    """Every label that a render can show on a plate; letters alone differ too little from many a picture."""
+    for language, position, style in product(LABEL_TEXTS, LabelLook.POSITIONS, ("dark", "light")):
+        for synthetic in (False, True):
+            yield label_text(synthetic=synthetic, language=language), LabelLook(position, style, language)
 
 
 def encode_unswapped(

@@ -22,7 +22,7 @@ from countenance.playback.channel import Channel
 from countenance.playback.player import Player, PreviewReport
 from countenance.playback.server import PreviewServer
 from countenance.provenance.credentials import parent_type
-from countenance.provenance.label import LABEL_TEXT, draw_label
+from countenance.provenance.label import LABEL_TEXT, PLAIN_LOOK, draw_label
 from countenance.provenance.sign import footage_credentials, sign_picture
 from countenance.provenance.watermark import PAYLOAD_BYTES, Watermarker
 from countenance.render.job import Job, own_identity, performer_template
@@ -92,7 +92,7 @@ def preview(
     knobs = settings or ConvertSettings()
     perception = perception or Perception()
     # Nothing is written, so the place of the output is never asked for.
-    job = Job(project, footage, footage, lender, performer, preset, device, knobs, Extras(), label_shown=True)
+    job = Job(project, footage, footage, lender, performer, preset, device, knobs, Extras(), True, PLAIN_LOOK)
     faces = job.lender_faces(perception)
     permit = job.permit(faces, perception)
     swapper = job.model(permit, faces, load)

@@ -1,18 +1,23 @@
-"""A binary BCH code (127, 64) that corrects 10 wrong bits: Bose, Ray-Chaudhuri 1960; Berlekamp 1968, Massey 1969.
+"""A binary BCH code (127, 64) whose words differ in 21 bits or more (Bose, Ray-Chaudhuri 1960), read from soft bits.
 
-Words are Python integers, bit ``i`` being the coefficient of x^i. Of all random words 1 in 40,000 lies within reach of
-some code word, so a decoded word is not proof of anything: the payload must carry a check of its own.
+Words are Python integers, bit ``i`` being the coefficient of x^i. There is always a likeliest word, so it is not proof
+of anything: the payload must carry a check of its own.
 """
 
 from __future__ import annotations
 
 from functools import lru_cache
+from typing import TYPE_CHECKING, NamedTuple
 
-__all__ = ["CORRECTS", "DATA_BITS", "WORD_BITS", "decode", "encode"]
+import numpy as np
+
+if TYPE_CHECKING:
+    from countenance.types import Float64, UInt8
+
+__all__ = ["DATA_BITS", "WORD_BITS", "Word", "encode", "likeliest"]
 
 WORD_BITS = 127
 DATA_BITS = 64
-CORRECTS = 10
 
 _PRIMITIVE = 0b10001001  # x^7 + x^3 + 1 over GF(2)
 _CHECK_BITS = WORD_BITS - DATA_BITS
@@ -40,7 +45,7 @@ def _times(a: int, b: int) -> int:
 def _generator() -> int:
     """Product of the minimal polynomials of α, α³ … α¹⁹, degree 63."""
     generator, roots = 1, set[int]()
-    for first in range(1, 2 * CORRECTS, 2):
+    for first in range(1, 20, 2):
         conjugates = {first * 2**k % WORD_BITS for k in range(7)}
         if conjugates <= roots:
             continue
@@ -79,67 +84,75 @@ def encode(data: int) -> int:
     return word | remainder
 
 
-def decode(word: int) -> int | None:
-    """The 64 data bits of the code word within 10 bits of ``word``, or None when there is none.
+class Word(NamedTuple):
+    """A code word near what was received: its ``data``, and ``height``, how far the evidence stands out along it in
+    standard deviations: a word drawn blindly has 0 ± 1.
+    """
+
+    data: int
+    height: float
+
+
+def likeliest(evidence: Float64, count: int = 1) -> list[Word]:
+    """The likeliest code words by ordered statistics of order 2 (Fossorier, Lin 1995); best first.
+
+    The 64 surest independent bits are taken as they are, then with each one and each two of them turned; every choice
+    gives one word. In noise this reads at 1.3 dB less than algebraic decoding with the seven weakest bits turned (Chase
+    1972): half of the words with a mean of 1.0 standard deviations a bit, all with 1.4.
+
+    Args:
+        evidence: float64 ``(127,)``, bit 0 first, above zero for a bit that is rather 0, in standard deviations.
+        count: how many words, at most 2081.
 
     Raises:
-        ValueError: ``word`` is not a 127-bit number.
+        ValueError: evidence of another shape.
     """
-    if not 0 <= word < 1 << WORD_BITS:
-        raise ValueError(f"decode: expected {WORD_BITS} bits, got {word:#x}")
-    syndromes = _syndromes(word)
-    if any(syndromes):
-        locator = _berlekamp_massey(syndromes)
-        wrong = [i for i in range(WORD_BITS) if _evaluate(locator, _EXP[-i % WORD_BITS]) == 0]
-        if len(locator) - 1 > CORRECTS or len(wrong) != len(locator) - 1:
-            return None
-        for position in wrong:
-            word ^= 1 << position
-        if any(_syndromes(word)):
-            return None
-    return word >> _CHECK_BITS
+    if evidence.shape != (WORD_BITS,):
+        raise ValueError(f"likeliest: expected evidence of shape ({WORD_BITS},), got {evidence.shape}")
+    order = np.argsort(-np.abs(evidence), kind="stable")
+    generator, sure = _reduced(_rows()[:, order])
+    sorted_evidence = evidence[order]
+    chosen = sorted_evidence[sure] < 0
+    base = np.bitwise_xor.reduce(generator[chosen], axis=0) if chosen.any() else np.zeros(WORD_BITS, np.uint8)
+    signs = 1.0 - 2.0 * generator
+    weighted = signs * (sorted_evidence * (1.0 - 2.0 * base))
+    # Turning none, one (the diagonal) or two of the rows; each pair once.
+    heights = weighted @ signs.T
+    heights[np.diag_indices(DATA_BITS)] = weighted.sum(axis=1)
+    heights[np.tril_indices(DATA_BITS, -1)] = -np.inf
+    flat = np.append(heights.ravel(), sorted_evidence @ (1.0 - 2.0 * base))
+    found = []
+    for index in np.argsort(-flat, kind="stable")[:count]:
+        word = base.copy()
+        if index < heights.size:
+            for row in {*divmod(int(index), DATA_BITS)}:
+                word ^= generator[row]
+        bits = order[np.flatnonzero(word)]
+        data = sum(1 << int(bit) for bit in bits) >> _CHECK_BITS
+        found.append(Word(data, float(flat[index]) / float(np.sqrt(WORD_BITS))))
+    return found
 
 
-def _syndromes(word: int) -> list[int]:
-    ones = [i for i in range(WORD_BITS) if word >> i & 1]
-    syndromes = []
-    for power in range(1, 2 * CORRECTS + 1):
-        value = 0
-        for i in ones:
-            value ^= _EXP[i * power % WORD_BITS]
-        syndromes.append(value)
-    return syndromes
+@lru_cache(maxsize=1)
+def _rows() -> UInt8:
+    """The code's generator matrix, uint8 ``(64, 127)``."""
+    words = [encode(1 << row) for row in range(DATA_BITS)]
+    return np.array([[word >> bit & 1 for bit in range(WORD_BITS)] for word in words], np.uint8)
 
 
-def _berlekamp_massey(syndromes: list[int]) -> list[int]:
-    """The shortest polynomial, lowest coefficient first, whose roots' inverses are the places of the wrong bits."""
-    locator, previous = [1], [1]
-    length, gap, previous_discrepancy = 0, 1, 1
-    for n, syndrome in enumerate(syndromes):
-        discrepancy = syndrome
-        for i in range(1, min(length, len(locator) - 1) + 1):
-            discrepancy ^= _times(locator[i], syndromes[n - i])
-        if discrepancy == 0:
-            gap += 1
+def _reduced(rows: UInt8) -> tuple[UInt8, list[int]]:
+    """Rows added to one another until the first 64 independent columns are a unit matrix; and these columns."""
+    rows, sure = rows.copy(), list[int]()
+    for column in range(WORD_BITS):
+        done = len(sure)
+        if done == DATA_BITS:
+            break
+        ones = np.flatnonzero(rows[:, column])
+        below = ones[ones >= done]
+        if not below.size:
             continue
-        factor = _times(discrepancy, _EXP[-_LOG[previous_discrepancy] % WORD_BITS])
-        correction = [0] * gap + [_times(factor, c) for c in previous]
-        size = max(len(locator), len(correction))
-        updated = [
-            (locator[i] if i < len(locator) else 0) ^ (correction[i] if i < len(correction) else 0) for i in range(size)
-        ]
-        if 2 * length <= n:
-            previous, previous_discrepancy, length, gap = locator, discrepancy, n + 1 - length, 1
-        else:
-            gap += 1
-        locator = updated
-    while len(locator) > 1 and locator[-1] == 0:
-        locator.pop()
-    return locator
-
-
-def _evaluate(polynomial: list[int], x: int) -> int:
-    value = 0
-    for coefficient in reversed(polynomial):
-        value = _times(value, x) ^ coefficient
-    return value
+        pivot = int(below[0])
+        rows[ones[ones != pivot]] ^= rows[pivot]
+        rows[[done, pivot]] = rows[[pivot, done]]
+        sure.append(column)
+    return rows, sure

@@ -29,7 +29,7 @@ from countenance.errors import MarkError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["PEOPLE", "SigningIdentity", "create_identity", "local_authority_pem"]
+__all__ = ["PEOPLE", "SigningIdentity", "create_identity", "local_authority_pem", "watermark_secret"]
 
 PEOPLE = "identities"
 """The folder, beside the installation's own identity, of those that bear a name."""
@@ -38,6 +38,7 @@ _FOLDER = "identity"
 _INSTALLATION = "Countenance local signer"
 _AUTHORITY, _SIGNER = "authority.pem", "signer.pem"  # the private key first, then the certificates
 _AUTHORITY_CERTIFICATE = "authority.crt"
+_WATERMARK_SECRET, _SECRET_BYTES = "watermark.key", 32  # in hexadecimal digits
 _AUTHORITY_YEARS, _SIGNER_YEARS = 30, 10  # long: without a timestamp a signature dies with its certificate
 _RENEW_BEFORE = timedelta(days=90)
 
@@ -151,6 +152,38 @@ def _authority_of(folder: Path) -> str:
         raise MarkError(f"{path} is not a readable certificate. Restore it from a backup.") from error
 
 
+def watermark_secret(data_dir: Path, *, create: bool = False) -> bytes | None:
+    """The 32 bytes that this installation's secret watermarks are drawn from; None where there are none yet.
+
+    Args:
+        data_dir: ``countenance.project.user_data_dir()``.
+        create: make them where they are missing: identities made before version 2 of the watermark have none.
+
+    Raises:
+        MarkError: the file is damaged or readable by others.
+        OutputError: it cannot be written.
+    """
+    path = data_dir / _FOLDER / _WATERMARK_SECRET
+    try:
+        if os.name == "posix" and path.stat().st_mode & 0o077:
+            raise MarkError(f"{path} can be read by other users. Run: chmod 600 '{path}'.")
+        secret = bytes.fromhex(path.read_text("ascii"))
+    except FileNotFoundError:
+        if not create:
+            return None
+        secret = secrets.token_bytes(_SECRET_BYTES)
+        try:
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            _write_private(path, secret.hex())
+        except OSError as error:
+            raise output_error(path, error) from error
+    except (OSError, ValueError) as error:
+        raise MarkError(f"{path} cannot be read. Restore it from a backup, or its watermarks stay unfound.") from error
+    if len(secret) != _SECRET_BYTES:
+        raise MarkError(f"{path} is damaged. Restore it from a backup, or its watermarks stay unfound.")
+    return secret
+
+
 def create_identity(folder: Path, common_name: str, now: datetime) -> None:
     """Make an authority and a signer's certificate from it, in a folder.
 
@@ -173,6 +206,7 @@ def create_identity(folder: Path, common_name: str, now: datetime) -> None:
         _write_private(draft / _AUTHORITY, _pem(authority_key, authority))
         _write_private(draft / _SIGNER, _pem(signer_key, signer))
         _write_private(draft / _AUTHORITY_CERTIFICATE, _certificate_pem(authority))
+        _write_private(draft / _WATERMARK_SECRET, secrets.token_hex(_SECRET_BYTES))
         try:
             draft.rename(folder)
         except OSError:

@@ -34,7 +34,7 @@ __all__ = [
 CONSENT_LABEL = "org.countenance.consent"
 """Label of our assertion: under which consent record the render was made, and which marks it carries."""
 
-WATERMARK_ALGORITHM = "org.countenance.watermark.1"
+WATERMARK_ALGORITHM = "org.countenance.watermark.2"
 """Name of the watermark in the soft binding."""
 
 SOURCE_TYPE = "http://cv.iptc.org/newscodes/digitalsourcetype/compositeWithTrainedAlgorithmicMedia"

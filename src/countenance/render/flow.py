@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from countenance.perception.perceive import Perception
     from countenance.progress import Progress
     from countenance.project import Project
+    from countenance.provenance.label import LabelLook
     from countenance.provenance.sign import Signs
     from countenance.training.swapper import FaceSwapper
 
@@ -60,6 +61,7 @@ def render(
     device: str = "auto",
     overwrite: bool = False,
     leave_out_label: bool = False,
+    look: LabelLook | None = None,
     settings: ConvertSettings | None = None,
     extras: Extras | None = None,
     perception: Perception | None = None,
@@ -83,6 +85,7 @@ def render(
         device: where the model runs.
         overwrite: replace an output that is there. The footage itself is never overwritten, nor a folder of patches.
         leave_out_label: no visible label; only where the consent record allows it.
+        look: where and how the label stands; dark, in the lower left, in English when None.
         settings: knobs of the conversion.
         extras: what is made beside the render, under the same rules: each is signed and in the ledger.
         perception: the networks; the real ones when None.
@@ -104,9 +107,12 @@ def render(
         from countenance.conversion.settings import ConvertSettings
 
         settings = ConvertSettings()
+    from countenance.provenance.label import PLAIN_LOOK
+
     wanted = extras or Extras()
     check_paths(footage, output, settings, wanted, overwrite=overwrite)
-    job = Job(project, footage, output, lender, performer, preset, device, settings, wanted, not leave_out_label)
+    shown, look = not leave_out_label, look or PLAIN_LOOK
+    job = Job(project, footage, output, lender, performer, preset, device, settings, wanted, shown, look)
     if perception is None:
         from countenance.perception.perceive import Perception
 
@@ -155,7 +161,7 @@ def _made(
     if note is not None and sentence is not None:
         note(sentence)
     unsigned, signed = (kept.path / f"{name}{output.suffix.lower()}" for name in ("render", "signed"))
-    report = job.convert(unsigned, store, swapper, template, permit, perception, patches, progress)
+    report = job.convert(unsigned, store, permit, swapper, template, perception, patches, progress)
     footage.require_unchanged()
     require_space(unsigned)
     job.sign(unsigned, signed, permit, store.watermark, signer)

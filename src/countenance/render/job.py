@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from countenance.perception.perceive import Perception
     from countenance.progress import Progress
     from countenance.project import Project
+    from countenance.provenance.label import LabelLook
     from countenance.provenance.manifest import RenderClaim
     from countenance.provenance.sign import Signs
     from countenance.render.flow import LoadsSwapper
@@ -56,6 +57,7 @@ class Job:
     settings: ConvertSettings
     extras: Extras
     label_shown: bool
+    look: LabelLook
 
     def lender_faces(self, perception: Perception) -> FaceArrays:
         """The lender's faces, read once, checked and screened: gate and model get these very ones."""
@@ -129,7 +131,14 @@ class Job:
         made_from = {
             "footage": footage.sha256,
             "settings": json.dumps(
-                [asdict(self.settings), self.label_shown, self.device, self.output.suffix.lower(), self._apart()]
+                [
+                    asdict(self.settings),
+                    self.label_shown and asdict(self.look),
+                    self.device,
+                    self.output.suffix.lower(),
+                    self._apart(),
+                    self.extras.secret_watermark,
+                ]
             ),
             "people": json.dumps([self.lender, self.performer]),
             "model": json.dumps([facts.tensors_sha256, facts.seed, _digest(faces.embeddings), _digest(template)]),
@@ -168,9 +177,9 @@ class Job:
         self,
         unsigned: Path,
         store: SegmentStore,
+        permit: Permit,
         swapper: FaceSwapper,
         template: Float32,
-        permit: Permit,
         perception: Perception,
         patches: PatchFolder | None,
         progress: Progress | None,
@@ -178,18 +187,21 @@ class Job:
         """Write the render with label and watermark, still without its credentials."""
         from countenance.conversion.pipeline import convert
         from countenance.media.probe import probe
+        from countenance.project import user_data_dir
+        from countenance.provenance.identity import watermark_secret
         from countenance.provenance.label import draw_label
         from countenance.provenance.watermark import Watermarker
 
-        info = probe(self.footage)
+        info, text = probe(self.footage), self.label_text(permit)
+        secret = watermark_secret(user_data_dir(), create=True) if self.extras.secret_watermark else None
         with self.screening():
             return convert(
                 self.footage,
                 unsigned,
                 swapper=swapper,
                 performer_template=template,
-                label=draw_label if self.label_shown else _as_it_is,
-                watermark=Watermarker(store.watermark, (info.height, info.width)),
+                label=(lambda rgb: draw_label(rgb, text, self.look)) if self.label_shown else _as_it_is,
+                watermark=Watermarker(store.watermark, (info.height, info.width), secret),
                 adult_id_checked=permit.adult_id_checked,
                 perception=perception,
                 settings=self.settings,
@@ -230,12 +242,17 @@ class Job:
                 return scope_sha256(record)
         return None
 
+    def label_text(self, permit: Permit) -> str:
+        """The words that the consent record asks for, in the chosen language."""
+        from countenance.provenance.label import label_text
+
+        return label_text(synthetic=permit.synthetic, language=self.look.language)
+
     def sign(self, unsigned: Path, signed: Path, permit: Permit, watermark: bytes, identity: Signs) -> None:
         """Give the render its credentials, still in the private folder."""
-        from countenance.provenance.label import LABEL_TEXT
         from countenance.provenance.sign import sign_file
 
-        claim = self.claim(permit, watermark, LABEL_TEXT if self.label_shown else None)
+        claim = self.claim(permit, watermark, self.label_text(permit) if self.label_shown else None)
         sign_file(unsigned, signed, parent=self.footage, claim=claim, identity=identity)
 
     def review(
@@ -247,7 +264,7 @@ class Job:
         by editing. The render's own credentials come along (nothing in them is to be hidden), and its parent is the
         footage.
         """
-        from countenance.provenance.label import LABEL_TEXT
+        from countenance.provenance.label import draw_label
         from countenance.provenance.sign import sign_file
         from countenance.render.review import write_review
 
@@ -255,8 +272,10 @@ class Job:
             return None
         own = derived_id(watermark, "review")
         unsigned, signed = folder / "review.mp4", folder / "review-signed.mp4"
-        write_review(render, unsigned, report.veiled_spans, watermark=own, label=not self.label_shown)
-        claim = self.claim(permit, own, LABEL_TEXT, disclose_parent=True)
+        text = self.label_text(permit)
+        label = _as_it_is if self.label_shown else lambda rgb: draw_label(rgb, text, self.look)
+        write_review(render, unsigned, report.veiled_spans, watermark=own, label=label)
+        claim = self.claim(permit, own, text, disclose_parent=True)
         sign_file(unsigned, signed, parent=render, claim=claim, identity=identity, title="Render")
         return signed
 

@@ -16,15 +16,17 @@ __all__ = ["Extras", "PatchesReport", "SwapReport", "review_path"]
 
 @dataclass(frozen=True, slots=True)
 class Extras:
-    """What is made beside the render.
+    """What is made beside the render, and a second mark in it.
 
     ``review``: a clip of the veiled spans, named :func:`review_path`. ``patches``: a folder for the painted faces apart
     from the footage, which must not exist yet or be empty. ``patch_format``: PNG of 8 bits, or EXR of 16-bit floats.
+    ``secret_watermark``: a second invisible mark with the same id, which only this installation can find.
     """
 
     review: bool = False
     patches: Path | None = None
     patch_format: str = "png"
+    secret_watermark: bool = False
 
     def __post_init__(self) -> None:
         if self.patch_format not in ("png", "exr"):

@@ -18,12 +18,11 @@ from countenance.fonts import dejavu
 from countenance.media.probe import probe
 from countenance.media.read import read_frames
 from countenance.media.write import VideoWriter
-from countenance.provenance.label import draw_label
 from countenance.provenance.watermark import Watermarker
 from countenance.types import Frame
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from countenance.conversion.report import VeiledSpan
@@ -64,7 +63,7 @@ def windows_of(spans: Sequence[VeiledSpan], context_frames: int) -> list[Window]
 
 
 def write_review(
-    render: Path, out_unsigned: Path, spans: Sequence[VeiledSpan], *, watermark: bytes, label: bool
+    render: Path, out_unsigned: Path, spans: Sequence[VeiledSpan], *, watermark: bytes, label: Callable[[UInt8], UInt8]
 ) -> None:
     """Write the clip: H.264, without sound, marked and not yet signed.
 
@@ -73,7 +72,7 @@ def write_review(
         out_unsigned: an ``.mp4`` in a private folder.
         spans: at least one.
         watermark: the clip's own id.
-        label: draw the visible label; the render has none.
+        label: draws the visible label where the render has none, or nothing.
 
     Raises:
         MediaError, OutputError: the render cannot be read, or the clip not written.
@@ -101,7 +100,7 @@ def write_review(
             where = f"{timecode(frame.pts_seconds - start, info.average_rate)}   frame {frame.index}"
             head = f"{where}   {number + 1} of {len(windows)}"
             picture = _captioned(frame.rgb, bar, letters, head, *_reason(frame.index, window, info.average_rate))
-            picture = mark(draw_label(picture) if label else picture)
+            picture = mark(label(picture))
             writer.write(Frame(picture, frame.index, pts, info.time_base))
 
 
