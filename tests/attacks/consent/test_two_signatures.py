@@ -169,7 +169,7 @@ def test_the_same_key_for_both(world: World) -> None:
         {"typ": "countenance-witness+jws"},
         {"typ": None},
     ],
-    ids=str,
+    ids=lambda change: "-".join(change) + str(change.get("alg", change.get("typ", ""))),
 )
 def test_the_witness_under_another_header(world: World, change: dict[str, Any]) -> None:
     payload = canonical(payload_of(world.record()))
