@@ -9,8 +9,9 @@ from consent_world import World
 
 from countenance.config import ProjectConfig, read_config, write_config
 from countenance.consent.record import parse_record
+from countenance.consent.refusals import refusals_entered
 from countenance.consent.revoke import revoke
-from countenance.errors import ConfigError, ConsentError, ProjectError
+from countenance.errors import ConfigError, ConsentError, MinorError, ProjectError
 from countenance.project import Project
 
 
@@ -58,3 +59,15 @@ def test_the_settings_say_who_is_protected(tmp_path: Path) -> None:
         path.write_text(f'title = "A film"\nprotected_witnesses = {wrong}\n', encoding="utf-8")
         with pytest.raises(ConfigError, match="must be a list of names"):
             read_config(path)
+
+
+def test_a_screens_refusal_does_not_name_a_protected_witness_footage(world: World) -> None:
+    def refuse(role: str) -> str:
+        with pytest.raises(MinorError, match=r"secret_place\.mp4"), refusals_entered(world.project, **{role: "ivan"}):
+            raise MinorError("The performer in secret_place.mp4 appears to be under age.")
+        return str(world.last().facts["reason"])
+
+    assert "secret_place" in refuse("performer")
+    world.project = world.project.protect("ivan")
+    for role in ("performer", "person"):
+        assert refuse(role) == "A screen refused footage of a protected witness for an apparent age."

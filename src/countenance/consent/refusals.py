@@ -20,6 +20,8 @@ __all__ = ["refusals_entered"]
 def refusals_entered(project: Project, **about: str) -> Iterator[None]:
     """Enter what the screens refuse in this block; the refusal goes on as it is. The gate enters its own ones.
 
+    The sentence names the footage. A protected witness's is not named: there the row says only which screen it was.
+
     Args:
         project: whose ledger.
         about: what the row says beside the reason, such as ``lender``, ``performer`` and ``act``.
@@ -30,5 +32,9 @@ def refusals_entered(project: Project, **about: str) -> Iterator[None]:
     try:
         yield
     except (MinorError, SexualContentError) as error:
-        Ledger(project.ledger_path).append("refusal", {**about, "reason": str(error)[:2000]})
+        reason = str(error)[:2000]
+        if any(project.protects(about[role]) for role in ("person", "performer") if role in about):
+            what = "an apparent age" if isinstance(error, MinorError) else "sexual content"
+            reason = f"A screen refused footage of a protected witness for {what}."
+        Ledger(project.ledger_path).append("refusal", {**about, "reason": reason})
         raise
