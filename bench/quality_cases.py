@@ -28,6 +28,7 @@ from countenance.faceset.use import reembed
 from countenance.media.probe import probe
 from countenance.perception.perceive import Perception
 from countenance.project import Project
+from countenance.provenance.label import LABEL_TEXT, PLAIN_LOOK
 from countenance.render import render
 from countenance.training.checkpoint import CheckpointFacts, load
 from countenance.training.loop import Budget, loop
@@ -182,7 +183,9 @@ class World:
         name = self.case.footage if system == "footage" else self.case.truth
         assert name is not None
         info = probe(self.clip(name))
-        marking = Marking(b"floor" if system == "footage" else b"truth", True, (info.height, info.width))
+        marking = Marking(
+            b"floor" if system == "footage" else b"truth", (LABEL_TEXT, PLAIN_LOOK), (info.height, info.width)
+        )
         encode_unswapped(self.clip(name), out, marking, ConvertSettings())
         return Made(out, None, None, None, [], None)
 

@@ -106,7 +106,7 @@ def test_leftovers_of_a_killed_render_go_after_a_week(film: Path, clips: Path, c
     assert told.code == 0, told.err
     assert not old.exists()
     assert young.exists()  # it may still go on
-    assert (film / "renders" / "scène.mp4").exists()  # its name when none is given
+    assert (film / "renders" / "ivan.mp4").exists()  # its name when none is given, of a protected witness
 
 
 @pytest.mark.parametrize("suffix", [".mkv", ".webm"])

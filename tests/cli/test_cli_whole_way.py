@@ -52,6 +52,7 @@ def test_nothing_but_the_results_is_left(finished: Finished) -> None:
         "countenance.toml",
         "countenance-key.json",
         "ledger.sqlite",
+        "register.sqlite",
         "people/vera/faces.sqlite",
         "people/vera/template.json",
         "people/vera/consent.json",
@@ -103,6 +104,7 @@ def test_nothing_that_identifies_a_protected_witness_lies_in_the_clear(
         ("models/vera--ivan/swift/curves.png", "PNG"),
         ("models/vera--ivan/swift/coverage.png", "PNG"),
         ("ledger.sqlite", "SQLite"),
+        ("register.sqlite", "SQLite"),
     }
     found = set()
     for path in (path for path in finished.root.rglob("*") if path.is_file() and path != finished.render):

@@ -84,6 +84,6 @@ def get(
     except (OSError, ValueError, http.client.HTTPException) as error:
         if isinstance(error, urllib.error.HTTPError):
             error.close()
-        reason = str(getattr(error, "reason", error)).rstrip(".")
+        reason = error.reason if type(error) is urllib.error.URLError else error  # its text has brackets around it
         raise ConsentError(f"{what} cannot be reached at {url} ({reason}). Check the network and try again.") from error
     return data

@@ -45,7 +45,7 @@ TAMPERINGS = {
     "edited facts": ["UPDATE entries SET facts = replace(facts, 'vera', 'boris') WHERE seq = 3"],
     "edited kind": ["UPDATE entries SET kind = 'note' WHERE kind = 'revocation'"],
     "edited time": ["UPDATE entries SET time = '2027-01-01T00:00:00Z' WHERE seq = 4"],
-    "edited hash": ["UPDATE entries SET hash = replace(hash, 'a', 'b') WHERE seq = 4"],
+    "edited hash": ["UPDATE entries SET hash = iif(hash LIKE 'a%', 'b', 'a') || substr(hash, 2) WHERE seq = 4"],
     "dropped in the middle": ["DELETE FROM entries WHERE kind = 'revocation'"],
     "dropped first": ["DELETE FROM entries WHERE seq = 1"],
     "dropped and renumbered": [

@@ -30,6 +30,7 @@ from countenance.media.write import VideoWriter
 from countenance.perception.screen import ApparentAge, SexualContentScreen, require_adult
 from countenance.project import Project
 from countenance.types import FaceLandmarks, Frame
+from countenance.vault import ProjectKey
 
 FRAMES, CUT, LAST = 24, 7, 23
 SETTINGS = ConvertSettings(performer_cosine=0.65, preset="ultrafast", color_strength=0.0, texture=False)
@@ -217,13 +218,15 @@ def test_a_killed_render_forgets_neither_ages_nor_when_it_looked(clip: Path, tmp
         performer_cosine=0.65, preset="ultrafast", color_strength=0.0, texture=False, segment_seconds=0.4
     )
 
+    key = ProjectKey.new()
+
     def run(made: Screened, work: str, stop: int | None = None) -> ConvertReport:
         def progress(done: float, *_: Any) -> None:
             if done == stop:
                 raise KeyboardInterrupt
 
         (tmp_path / work).mkdir(exist_ok=True)
-        store = SegmentStore(tmp_path / work, b"k" * 32, {})
+        store = SegmentStore(tmp_path / work, key, {})
         return _convert(
             clip, tmp_path / "out.mov", made.world, settings=settings, store=store, progress=progress
         )  # fmt: skip
