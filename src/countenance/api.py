@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from countenance.faceset.records import SourceRecord
     from countenance.playback import PreviewReport
     from countenance.progress import Progress
+    from countenance.provenance.label import LabelLook
     from countenance.provenance.report import Verification
     from countenance.render import SwapReport
     from countenance.training.train import TrainReport
@@ -235,9 +236,7 @@ def swap(
     review: bool = False,
     patches: AnyPath | None = None,
     patches_format: str = "png",
-    label_position: str = "bottom-left",
-    label_style: str = "dark",
-    label_language: str = "en",
+    look: LabelLook | None = None,
     secret_watermark: bool = False,
     progress: Progress | None = None,
     note: Callable[[str], None] | None = None,
@@ -256,14 +255,9 @@ def swap(
         patches: a new folder for the painted faces apart from the footage; only where the consent record allows to
             leave out the label.
         patches_format: ``png``, or ``exr`` with the package OpenEXR.
-        label_position: ``bottom-left``, ``bottom``, ``bottom-right``, ``top-left``, ``top`` or ``top-right``.
-        label_style: ``dark`` or ``light`` plate, or ``title``: rimmed letters without one, for films.
-        label_language: ``en``, ``de``, ``es``, ``fr``, ``ru`` or ``uk``.
-        secret_watermark: a second invisible mark beside the public one, which only this installation can find; it
-            takes a third of the strength.
+        look: of the label. ``secret_watermark``: a second mark, which only this installation finds.
     """
     from countenance.conversion.quality import settings_for
-    from countenance.provenance.label import LabelLook
     from countenance.render import Extras, render
 
     opened, source = opened_project(project), Path(footage)
@@ -281,7 +275,7 @@ def swap(
         overwrite=overwrite,
         leave_out_label=leave_out_label,
         settings=settings_for(quality, **{**(knobs or {}), "codec": codec, "encoder": encoder}),
-        look=LabelLook(label_position, label_style, label_language),
+        look=look,
         extras=Extras(review, None if patches is None else Path(patches), patches_format, secret_watermark),
         progress=progress,
         note=note,
