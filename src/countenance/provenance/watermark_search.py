@@ -171,16 +171,16 @@ def find_alignments(residual: Float32, layer: Layer) -> list[tuple[Alignment, fl
     return sorted(best, key=lambda item: item[1], reverse=True)
 
 
-def _spectrum(picture: Float32) -> Float32:
+def _spectrum(picture: Float32, margin: int = 0) -> Float32:
     padded = np.zeros((_SIDE, _SIDE), np.float32)
-    padded[: picture.shape[0], : picture.shape[1]] = picture
-    return np.asarray(cv2.dft(padded, nonzeroRows=picture.shape[0]), np.float32)
+    padded[margin : margin + picture.shape[0], margin : margin + picture.shape[1]] = picture
+    return np.asarray(cv2.dft(padded, nonzeroRows=margin + picture.shape[0]), np.float32)
 
 
 def _references(layer: Layer) -> tuple[Float32, Float32]:
-    """Transforms of the fixed part and of its mirror image."""
+    """Transforms of the fixed part and of its mirror image, with room before them for a picture that sticks out."""
     sync = np.asarray(cv2.resize(layer.sync(), (_COARSE, _COARSE), interpolation=cv2.INTER_AREA), np.float32)
-    return _spectrum(sync), _spectrum(np.ascontiguousarray(sync[:, ::-1]))
+    return _spectrum(sync, _BEYOND), _spectrum(sync[:, ::-1], _BEYOND)
 
 
 def _peak(spectrum: Float32, reference: Float32, height: int, width: int) -> tuple[float, float, float]:
@@ -188,8 +188,6 @@ def _peak(spectrum: Float32, reference: Float32, height: int, width: int) -> tup
     product = cv2.mulSpectrums(reference, spectrum, 0, conjB=True)
     surface = cv2.idft(product, flags=cv2.DFT_REAL_OUTPUT | cv2.DFT_SCALE)
     deviation = float(cv2.norm(surface)) / _SIDE + 1e-12
-    # Places a little outside, which lie at the far end, come first.
-    surface = np.roll(surface, (_BEYOND, _BEYOND), (0, 1))
     down, right = (max(_COARSE - side, 0) + 2 * _BEYOND + 1 for side in (height, width))
     _, highest, _, (x, y) = cv2.minMaxLoc(surface[:down, :right])
     return (x - _BEYOND) / _COARSE, (y - _BEYOND) / _COARSE, highest / deviation
