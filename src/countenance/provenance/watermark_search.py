@@ -18,6 +18,8 @@ from countenance.provenance.watermark_pattern import GRID, Layer
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from numpy.typing import NDArray
+
     from countenance.types import Float32, Float64, UInt8
 
 __all__ = [
@@ -78,7 +80,7 @@ class Reading(NamedTuple):
 
 # --- from frames to one residual -------------------------------------------------------------------------------------
 
-_BAR_RANGE = 22  # luma levels that a black bar may vary by after compression
+_BAR_RANGE, _BAR_DRIFT = 12, 3  # luma levels that a bar may vary by after compression, along and across its lines
 _NARROW = 0.03  # of a side: bars together are at least as wide
 _LEAST_LEFT = 0.25  # of a side that bars must leave
 
@@ -96,8 +98,7 @@ def picture_area(lumas: Sequence[UInt8]) -> Area:
     for _ in range(2):
         inside = (slice(area.top, area.bottom), slice(area.left, area.right))
         low, high = lowest[inside], highest[inside]
-        rows = np.flatnonzero(_ranges(low, high, 1) > _BAR_RANGE)
-        columns = np.flatnonzero(_ranges(low, high, 0) > _BAR_RANGE)
+        rows, columns = (np.flatnonzero(_is_picture(low, high, axis)) for axis in (1, 0))
         if not rows.size or not columns.size:
             break
         area = Area(
@@ -113,9 +114,15 @@ def picture_area(lumas: Sequence[UInt8]) -> Area:
     return area
 
 
-def _ranges(low: UInt8, high: UInt8, axis: int) -> Float64:
-    """How much each line varies, without its outermost hundredths: a speck does not make a bar a picture."""
-    return np.asarray(np.percentile(high, 98, axis=axis) - np.percentile(low, 2, axis=axis), np.float64)
+def _is_picture(low: UInt8, high: UInt8, axis: int) -> NDArray[np.bool_]:
+    """Which lines are not as even as a bar, or not as bright as the line at their end of the picture: a sky is no bar.
+
+    A line's outermost hundredths do not count: a speck does not make a bar a picture.
+    """
+    highest, lowest = np.percentile(high, 98, axis=axis), np.percentile(low, 2, axis=axis)
+    level = (highest + lowest) / 2.0
+    beside = np.minimum(np.abs(level - level[0]), np.abs(level - level[-1]))
+    return np.asarray((highest - lowest > _BAR_RANGE) | (beside > _BAR_DRIFT), np.bool_)
 
 
 def grid_of(luma: UInt8) -> Float32:
