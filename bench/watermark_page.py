@@ -63,7 +63,7 @@ def unmarked(row: dict[str, Any]) -> str:
         f"| words whose 24-bit tag is checked in one video, at most | {row['readings_a_video_at_most']} readings × "
         f"{watermark_words()} |",
         f"| **false positives a video**, by the tag alone | {row['false_positives_a_video_by_the_tag_alone']:.1e} |",
-        f"| **false positives a video**, with no more than that none of {row['readings']} reached the threshold (95 % sure) | "
+        f"| **false positives a video**, from none of {row['readings']} at the threshold (95 % sure) | "
         f"{row['false_positives_a_video_by_the_tag_alone'] * 3 / row['readings']:.1e} |",
         f"| **false positives a video**, with the normal fit | {row['false_positives_a_video']:.1e} |",
         f"| highest score of any reading (same figures); 8 counts as traces | {numbers(score)} |",

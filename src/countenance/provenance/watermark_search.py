@@ -93,20 +93,11 @@ def picture_area(lumas: Sequence[UInt8]) -> Area:
     """
     lowest, highest = np.min(lumas, axis=0), np.max(lumas, axis=0)
     height, width = lowest.shape
-    area = Area(0, height, 0, width)
-    # Twice: rows look even only once the bars at the sides are cut off, and the other way round.
-    for _ in range(2):
-        inside = (slice(area.top, area.bottom), slice(area.left, area.right))
-        low, high = lowest[inside], highest[inside]
-        rows, columns = (np.flatnonzero(_is_picture(low, high, axis)) for axis in (1, 0))
-        if not rows.size or not columns.size:
-            break
-        area = Area(
-            area.top + int(rows[0]),
-            area.top + int(rows[-1]) + 1,
-            area.left + int(columns[0]),
-            area.left + int(columns[-1]) + 1,
-        )
+    # Over the whole frame once: what is even only between the bars is a sky, or a page's margin.
+    rows, columns = (np.flatnonzero(_is_picture(lowest, highest, axis)) for axis in (1, 0))
+    if not rows.size or not columns.size:
+        return Area(0, height, 0, width)
+    area = Area(int(rows[0]), int(rows[-1]) + 1, int(columns[0]), int(columns[-1]) + 1)
     high, wide = (area.bottom - area.top) / height, (area.right - area.left) / width
     # The search for size and place makes up for narrow ones, and a dark edge of a picture is none.
     if min(high, wide) < _LEAST_LEFT or min(high, wide) > 1.0 - _NARROW:
