@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from countenance.faceset.records import SourceRecord
     from countenance.playback import PreviewReport
     from countenance.progress import Progress
+    from countenance.provenance.label import LabelLook
     from countenance.provenance.sign import Signs
     from countenance.render import SwapReport
     from countenance.training.train import TrainReport
@@ -262,9 +263,7 @@ def swap(
     patches: AnyPath | None = None,
     patches_format: str = "png",
     identity: Signs | None = None,
-    label_position: str = "bottom-left",
-    label_style: str = "dark",
-    label_language: str = "en",
+    look: LabelLook | None = None,
     secret_watermark: bool = False,
     progress: Progress | None = None,
     note: Callable[[str], None] | None = None,
@@ -286,14 +285,11 @@ def swap(
         patches_format: ``png``, or ``exr`` with the package OpenEXR.
         identity: who signs, for instance a :class:`~countenance.provenance.installation.CallbackIdentity` whose key
             is in a hardware module; this installation when None.
-        label_position: ``bottom-left``, ``bottom``, ``bottom-right``, ``top-left``, ``top`` or ``top-right``.
-        label_style: ``dark`` or ``light`` plate, or ``title``: rimmed letters without one, for films.
-        label_language: ``en``, ``de``, ``es``, ``fr``, ``ru`` or ``uk``.
+        look: of the label: its position, style and language.
         secret_watermark: a second invisible mark beside the public one, which only this installation can find; it
             takes a third of the strength.
     """
     from countenance.conversion.quality import settings_for
-    from countenance.provenance.label import LabelLook
     from countenance.render import Extras, render
 
     opened, source = opened_project(project), Path(footage)
@@ -313,7 +309,7 @@ def swap(
         overwrite=overwrite,
         leave_out_label=leave_out_label,
         settings=settings_for(quality, **{**(knobs or {}), "codec": codec, "encoder": encoder}),
-        look=LabelLook(label_position, label_style, label_language),
+        look=look,
         extras=Extras(review, None if patches is None else Path(patches), patches_format, secret_watermark),
         identity=identity,
         progress=progress,

@@ -6,13 +6,20 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from cli_world import PASSPHRASE, Finished, Runs
 
 from countenance.consent import gate
 from countenance.consent.ledger import Book
 from countenance.errors import LedgerError, MarkError
+from countenance.media.read import read_frames
+from countenance.project import user_data_dir
+from countenance.provenance.identity import watermark_secret
+from countenance.provenance.label import LabelLook, label_plate, label_text
+from countenance.provenance.watermark import find_watermark, frames_to_search
 
+FRENCH = label_text(synthetic=True, language="fr")
 PAIR = ("--lender", "vera", "--performer", "ivan")
 
 
@@ -122,10 +129,23 @@ def test_mkv_and_webm_carry_their_credentials_beside_them(
 def test_overwrite_replaces_a_render(film: Path, clips: Path, countenance: Runs) -> None:
     output = film / "renders" / "scène, swapped.mp4"
     before = output.read_bytes()
-    told = countenance("swap", clips / "scène.mp4", *PAIR, "-o", output, "--overwrite", "--project", film, "--json")
+    look = ("--label-position", "top", "--label-style", "light", "--label-language", "fr", "--secret-watermark")
+    words = ("swap", clips / "scène.mp4", *PAIR, "-o", output, "--overwrite", *look, "--project", film, "--json")
+    told = countenance(*words)
     assert told.code == 0
     assert output.read_bytes() != before  # another watermark, at least
-    assert countenance("verify", output).code == 0
+    layers = countenance("verify", output, "--json").json["layers"]
+    assert FRENCH in layers["label"]["sentence"]
+    plate = label_plate(
+        (frame := next(iter(read_frames(output))).rgb).shape[:2], FRENCH, LabelLook("top", "light", "fr")
+    )
+    height, width = plate.rgb.shape[:2]
+    there = frame[plate.top : plate.top + height, plate.left : plate.left + width].astype(float)
+    assert np.abs(there - plate.rgb).mean() < 16
+    secret = watermark_secret(user_data_dir())
+    assert secret is not None
+    found = find_watermark(frames_to_search(output), secret)
+    assert found.secret_payload == found.payload == bytes.fromhex(told.json["swap"]["watermark"])
 
 
 def test_without_the_label_where_the_lender_allows_it(

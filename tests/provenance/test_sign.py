@@ -18,7 +18,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from countenance.errors import MarkError, MediaError, OutputError
 from countenance.provenance import credentials
-from countenance.provenance.identity import SigningIdentity, local_authority_pem
+from countenance.provenance.identity import SigningIdentity, local_authority_pem, watermark_secret
 from countenance.provenance.manifest import CONSENT_LABEL, SOURCE_TYPE, RenderClaim, read_claim
 from countenance.provenance.sign import footage_credentials, sign_file
 
@@ -47,6 +47,25 @@ class TestIdentity:
         assert SigningIdentity.load_or_create(tmp_path) == first
         assert local_authority_pem(tmp_path) == first.authority_pem
         assert [p.name for p in tmp_path.iterdir()] == ["identity"]
+
+    def test_the_watermark_s_secret_is_made_with_it_and_kept_from_others(self, tmp_path: Path) -> None:
+        assert watermark_secret(tmp_path) is None
+        SigningIdentity.load_or_create(tmp_path)
+        secret, file = watermark_secret(tmp_path), tmp_path / "identity" / "watermark.key"
+        assert secret is not None
+        assert len(secret) == 32
+        assert file.stat().st_mode & 0o777 == 0o600
+        file.unlink()
+        assert watermark_secret(tmp_path) is None
+        made = watermark_secret(tmp_path, create=True)
+        assert made not in (None, secret)
+        assert watermark_secret(tmp_path) == made
+        file.write_text("ab")
+        with pytest.raises(MarkError, match="damaged"):
+            watermark_secret(tmp_path)
+        file.chmod(0o644)
+        with pytest.raises(MarkError, match="chmod 600"):
+            watermark_secret(tmp_path)
 
     def test_two_installations_differ(self, tmp_path: Path, identity: SigningIdentity) -> None:
         assert SigningIdentity.load_or_create(tmp_path).authority_pem != identity.authority_pem

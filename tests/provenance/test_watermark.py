@@ -112,6 +112,13 @@ def test_area_of_pictures_without_bars_and_of_nothing_but_bars(frames: list[np.n
     assert picture_area([np.zeros((90, 160), np.uint8)] * 3) == (0, 90, 0, 160)
 
 
+def test_a_plain_sky_between_bars_is_no_bar() -> None:
+    sky = np.repeat(np.linspace(150, 230, 200, dtype=np.uint8)[:, None], 160, axis=1)
+    area = picture_area([cv2.copyMakeBorder(sky, 0, 0, 60, 40, cv2.BORDER_CONSTANT, value=40)])
+    assert (area.left, area.right) == (60, 220)
+    assert area.bottom - area.top >= 180  # the search for size and place makes up for the rest
+
+
 @pytest.mark.parametrize(
     "change",
     [

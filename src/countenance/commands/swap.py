@@ -134,6 +134,7 @@ def swap(
       countenance swap scene.mov --lender vera --performer ivan --quality film --patches scene-patches
     """
     from countenance import api
+    from countenance.provenance.label import LabelLook
 
     with progress_bar(f"swap {footage.name}") as report:
         result = api.swap(
@@ -152,9 +153,7 @@ def swap(
             review=review,
             patches=patches,
             patches_format=patches_format,
-            label_position=label_position,
-            label_style=label_style,
-            label_language=label_language,
+            look=LabelLook(label_position, label_style, label_language),
             secret_watermark=secret_watermark,
             progress=report,
             note=_note,

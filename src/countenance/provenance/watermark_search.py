@@ -18,6 +18,8 @@ from countenance.provenance.watermark_pattern import GRID, Layer
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from numpy.typing import NDArray
+
     from countenance.types import Float32, Float64, UInt8
 
 __all__ = [
@@ -78,7 +80,7 @@ class Reading(NamedTuple):
 
 # --- from frames to one residual -------------------------------------------------------------------------------------
 
-_BAR_RANGE = 22  # luma levels that a black bar may vary by after compression
+_BAR_RANGE, _BAR_DRIFT = 12, 3  # luma levels that a bar may vary by after compression, along and across its lines
 _NARROW = 0.03  # of a side: bars together are at least as wide
 _LEAST_LEFT = 0.25  # of a side that bars must leave
 
@@ -91,21 +93,11 @@ def picture_area(lumas: Sequence[UInt8]) -> Area:
     """
     lowest, highest = np.min(lumas, axis=0), np.max(lumas, axis=0)
     height, width = lowest.shape
-    area = Area(0, height, 0, width)
-    # Twice: rows look even only once the bars at the sides are cut off, and the other way round.
-    for _ in range(2):
-        inside = (slice(area.top, area.bottom), slice(area.left, area.right))
-        low, high = lowest[inside], highest[inside]
-        rows = np.flatnonzero(_ranges(low, high, 1) > _BAR_RANGE)
-        columns = np.flatnonzero(_ranges(low, high, 0) > _BAR_RANGE)
-        if not rows.size or not columns.size:
-            break
-        area = Area(
-            area.top + int(rows[0]),
-            area.top + int(rows[-1]) + 1,
-            area.left + int(columns[0]),
-            area.left + int(columns[-1]) + 1,
-        )
+    # Over the whole frame once: what is even only between the bars is a sky, or a page's margin.
+    rows, columns = (np.flatnonzero(_is_picture(lowest, highest, axis)) for axis in (1, 0))
+    if not rows.size or not columns.size:
+        return Area(0, height, 0, width)
+    area = Area(int(rows[0]), int(rows[-1]) + 1, int(columns[0]), int(columns[-1]) + 1)
     high, wide = (area.bottom - area.top) / height, (area.right - area.left) / width
     # The search for size and place makes up for narrow ones, and a dark edge of a picture is none.
     if min(high, wide) < _LEAST_LEFT or min(high, wide) > 1.0 - _NARROW:
@@ -113,9 +105,15 @@ def picture_area(lumas: Sequence[UInt8]) -> Area:
     return area
 
 
-def _ranges(low: UInt8, high: UInt8, axis: int) -> Float64:
-    """How much each line varies, without its outermost hundredths: a speck does not make a bar a picture."""
-    return np.asarray(np.percentile(high, 98, axis=axis) - np.percentile(low, 2, axis=axis), np.float64)
+def _is_picture(low: UInt8, high: UInt8, axis: int) -> NDArray[np.bool_]:
+    """Which lines are not as even as a bar, or not as bright as the line at their end of the picture: a sky is no bar.
+
+    A line's outermost hundredths do not count: a speck does not make a bar a picture.
+    """
+    highest, lowest = np.percentile(high, 98, axis=axis), np.percentile(low, 2, axis=axis)
+    level = (highest + lowest) / 2.0
+    beside = np.minimum(np.abs(level - level[0]), np.abs(level - level[-1]))
+    return np.asarray((highest - lowest > _BAR_RANGE) | (beside > _BAR_DRIFT), np.bool_)
 
 
 def grid_of(luma: UInt8) -> Float32:
@@ -171,16 +169,16 @@ def find_alignments(residual: Float32, layer: Layer) -> list[tuple[Alignment, fl
     return sorted(best, key=lambda item: item[1], reverse=True)
 
 
-def _spectrum(picture: Float32) -> Float32:
+def _spectrum(picture: Float32, margin: int = 0) -> Float32:
     padded = np.zeros((_SIDE, _SIDE), np.float32)
-    padded[: picture.shape[0], : picture.shape[1]] = picture
-    return np.asarray(cv2.dft(padded, nonzeroRows=picture.shape[0]), np.float32)
+    padded[margin : margin + picture.shape[0], margin : margin + picture.shape[1]] = picture
+    return np.asarray(cv2.dft(padded, nonzeroRows=margin + picture.shape[0]), np.float32)
 
 
 def _references(layer: Layer) -> tuple[Float32, Float32]:
-    """Transforms of the fixed part and of its mirror image."""
+    """Transforms of the fixed part and of its mirror image, with room before them for a picture that sticks out."""
     sync = np.asarray(cv2.resize(layer.sync(), (_COARSE, _COARSE), interpolation=cv2.INTER_AREA), np.float32)
-    return _spectrum(sync), _spectrum(np.ascontiguousarray(sync[:, ::-1]))
+    return _spectrum(sync, _BEYOND), _spectrum(sync[:, ::-1], _BEYOND)
 
 
 def _peak(spectrum: Float32, reference: Float32, height: int, width: int) -> tuple[float, float, float]:
@@ -188,8 +186,6 @@ def _peak(spectrum: Float32, reference: Float32, height: int, width: int) -> tup
     product = cv2.mulSpectrums(reference, spectrum, 0, conjB=True)
     surface = cv2.idft(product, flags=cv2.DFT_REAL_OUTPUT | cv2.DFT_SCALE)
     deviation = float(cv2.norm(surface)) / _SIDE + 1e-12
-    # Places a little outside, which lie at the far end, come first.
-    surface = np.roll(surface, (_BEYOND, _BEYOND), (0, 1))
     down, right = (max(_COARSE - side, 0) + 2 * _BEYOND + 1 for side in (height, width))
     _, highest, _, (x, y) = cv2.minMaxLoc(surface[:down, :right])
     return (x - _BEYOND) / _COARSE, (y - _BEYOND) / _COARSE, highest / deviation
