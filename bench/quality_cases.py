@@ -129,26 +129,29 @@ class World:
 
     def _project(self) -> Project:
         root = self.folder / "project"
-        if (root / "people" / LENDER / "consent.json").exists():
+        if (root / "people" / PERFORMER / "consent.json").exists():  # the last thing that is made
             return Project.open(root)
         project = api.new(root, title=f"Quality, {self.case.name}", purpose="research")
         api.extract(project, LENDER, [CLIPS / f"{self.case.lender}.mp4"])
         api.extract(project, PERFORMER, [CLIPS / f"{self.case.performer}.mp4"])
-        api.consent_enrol(project, LENDER)
-        keys = [self.folder / f"{who}.key" for who in ("lender", "witness")]
-        for key in keys:
+        witness = self.folder / "witness.key"
+        api.consent_keygen(witness, _PASSPHRASE)
+        for person, replaced in ((LENDER, False), (PERFORMER, True)):
+            api.consent_enrol(project, person)
+            key = self.folder / f"{person}.key"
             api.consent_keygen(key, _PASSPHRASE)
-        request = api.consent_request(
-            project,
-            LENDER,
-            witness=public_path(keys[1]),
-            witness_role="producer",
-            performers=[PERFORMER],
-            term_days=3650,
-            synthetic=True,
-        )
-        signed = api.consent_sign(request.path, keys[0], _PASSPHRASE, project=project)
-        api.consent_witness(signed.path, keys[1], _PASSPHRASE, project=project)
+            request = api.consent_request(
+                project,
+                person,
+                witness=public_path(witness),
+                witness_role="producer",
+                performers=[] if replaced else [PERFORMER],
+                term_days=3650,
+                synthetic=True,
+                replaced=replaced,
+            )
+            signed = api.consent_sign(request.path, key, _PASSPHRASE, project=project)
+            api.consent_witness(signed.path, witness, _PASSPHRASE, project=project)
         return project
 
     def make(self, stage: Stage) -> Made:

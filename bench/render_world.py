@@ -137,13 +137,16 @@ def make_project(folder: Path, *, label_required: bool = True) -> Any:
         script = talk(28, who=who)
         run(project, World(script), film(folder / f"{person}.mkv", script), person=person)
     embedder = World([]).perception().embedder
-    with FaceSet.open(project.faceset_path(LENDER), project.key()) as faceset:
-        template = enrol(reembed(faceset, embedder), [40.0])
-    save_template(project.template_path(LENDER), template, project.key())
-    key, witness = (generate_key(folder / f"{who}.pem", "correct horse battery") for who in ("lender", "witness"))
+    witness = generate_key(folder / "witness.pem", "correct horse battery")
     named = Witness("producer", witness.public_jwk)
-    request = create_request(project, LENDER, witness=named, label_required=label_required)
-    accept_record(project, LENDER, witness_record(sign_request(request, key, template), witness))
+    agreed: dict[str, dict[str, Any]] = {LENDER: {"label_required": label_required}, PERFORMER: {"replaced": True}}
+    for person, terms in agreed.items():
+        with FaceSet.open(project.faceset_path(person), project.key()) as faceset:
+            template = enrol(reembed(faceset, embedder), [40.0])
+        save_template(project.template_path(person), template, project.key())
+        key = generate_key(folder / f"{person}.pem", "correct horse battery")
+        request = create_request(project, person, witness=named, **terms)
+        accept_record(project, person, witness_record(sign_request(request, key, template), witness))
     return project
 
 

@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 from joserfc.jwk import OKPKey
 
+from countenance.consent.check import accept_record
 from countenance.consent.clock import Clock, utc_now
 from countenance.consent.keys import SigningKey
 from countenance.consent.parties import Witness
-from countenance.consent.record import sign_request, witness_record
+from countenance.consent.record import ConsentRecord, sign_request, witness_record
 from countenance.consent.request import create_request
+from countenance.consent.template import enrol, save_template
 from countenance.project import Project
 
 
@@ -37,3 +40,15 @@ def both_sign(
 def signed_record(project: Project, lender: str, key: SigningKey, *, clock: Clock = utc_now, **options: Any) -> bytes:
     """A request about the lender's enrolled face, signed by both."""
     return both_sign(create_request(project, lender, witness=WITNESS, clock=clock, **options), key, clock=clock)
+
+
+def performer_agrees(
+    project: Project, performer: str = "ivan", *, clock: Clock = utc_now, **options: Any
+) -> ConsentRecord:
+    """The performer's own record in the project: the face may be replaced. It is enrolled from numbers."""
+    rows = np.random.default_rng(7).normal(0, 0.02, (24, 128))
+    rows[:, 1] += 1.0
+    project.person_dir(performer).mkdir(parents=True, exist_ok=True)
+    save_template(project.template_path(performer), enrol(rows, [33.0]), project.key())
+    data = signed_record(project, performer, memory_key(), clock=clock, **{"replaced": True, **options})
+    return accept_record(project, performer, data, clock=clock)

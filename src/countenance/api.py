@@ -119,7 +119,7 @@ def new(folder: AnyPath, *, title: str | None = None, purpose: str = "film") -> 
 def extract(
     project: AnyProject,
     person: str,
-    sources: Sequence[AnyPath],
+    sources: Sequence[AnyPath] = (),
     *,
     like: AnyPath | None = None,
     crop: int | None = None,
@@ -129,14 +129,20 @@ def extract(
     """Gather the faces of one person from videos, photos and folders; continues and skips what was read.
 
     ``protected_witness`` notes the person as one before anything is read, for good: see
-    :meth:`countenance.project.Project.protect`. See :func:`countenance.faceset.extract.extract` for the rest, also for
-    what it raises.
+    :meth:`countenance.project.Project.protect`. Without ``sources`` nothing else is done then. See
+    :func:`countenance.faceset.extract.extract` for the rest, also for what it raises.
     """
+    from countenance.faceset.extract import ExtractReport
     from countenance.faceset.extract import extract as run
 
     opened = opened_project(project)
+    if not sources and not protected_witness:
+        raise InputError(f"No footage of {person} was named. Name videos, photos or folders.")
     if protected_witness:
         opened = opened.protect(person)
+        if not sources:
+            noted = f"{person} is noted as a protected witness. What was written of {person} before that stays."
+            return ExtractReport(person, opened.faceset_path(person), (), 0, {}, 0, 0.0, (noted,))
     found = None if like is None else Path(like)
     paths = [Path(source) for source in sources]
     return run(opened, person, paths, like=found, crop=crop, progress=progress)

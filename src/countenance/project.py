@@ -185,12 +185,15 @@ class Project:
         renders are not called after their footage, and the ledger does not know the footage's hash.
 
         Raises:
-            ProjectError: not a name, or the person is a lender here, whose face is to be shown.
+            ProjectError: not a name, or the person lends a face here, or has a record.
             OutputError: the settings cannot be written.
         """
         name = check_person_name(person)
         if self.consent_path(name).exists() or self.template_path(name).exists():
-            raise ProjectError(f"{name} lends a face in this project, so {name} cannot be a protected witness in it.")
+            raise ProjectError(
+                f"{name} lends a face in this project, or has a consent record or an enrolled face in it, so {name} "
+                "cannot be a protected witness in it."
+            )
         if self.protects(name):
             return self
         config = replace(self.config, protected_witnesses=(*self.config.protected_witnesses, name))

@@ -48,7 +48,11 @@ def faces_of(centre: np.ndarray, count: int, seed: int = 0) -> np.ndarray:
 
 @dataclass
 class World:
-    """Everything that a story about consent needs; ``now`` is the time by its clock."""
+    """Everything that a story about consent needs; ``now`` is the time by its clock.
+
+    ``protected`` are the performers who are noted as protected witnesses, so that nothing but the lender's record
+    decides.
+    """
 
     folder: Path
     title: str = TITLE
@@ -58,9 +62,12 @@ class World:
     template: FaceTemplate = field(init=False)
     centre: np.ndarray = field(init=False)
     now: datetime = NOON
+    protected: tuple[str, ...] = ("ivan",)
 
     def __post_init__(self) -> None:
         self.project = Project.create(self.folder / "film", title=self.title, purpose="double")
+        for name in self.protected:
+            self.project = self.project.protect(name)
         self.key = generate_key(self.folder / "key.pem", PASSPHRASE)
         self.template = enrol(faces_of(direction(1), 200, seed=5), [30.0, 41.0, 35.0])
         self.centre = self.template.embedding.astype(np.float64)

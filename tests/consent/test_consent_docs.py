@@ -96,6 +96,7 @@ def schema() -> dict[str, Any]:
 SEEN = {"id_document": "passport", "id_checked": date(2026, 2, 27)}
 KINDS: dict[str, dict[str, Any]] = {
     "plain": {},
+    "replaced": {"replaced": True},
     "synthetic": {"synthetic": True, "performers": ["ivan"], "label_required": False},
     "estate": {"authority": Authority("will", "0" * 64, "The will of 2019"), **SEEN},
     "listed": {"status": StatusPointer("https://example.org/s", 7, "x" * 43), "witness": Witness("union", PUBLIC)},

@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from two_signatures import signed_record
+from two_signatures import performer_agrees, signed_record
 
 from countenance import live
 from countenance.consent.check import accept_record
@@ -103,6 +103,7 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> Story:
     template = enrol(embeddings, [30.0], embedder_id=EMBEDDER_ID)
     save_template(project.template_path(LENDER), template, project.key())
     accept_record(project, LENDER, signed_record(project, LENDER, key, synthetic=True))
+    performer_agrees(project, PERFORMER)
     permit = require_consent(project, LENDER, PERFORMER, act="train", embeddings=embeddings)
     facts = CheckpointFacts(
         {"name": "swift"}, LENDER, PERFORMER, permit.record_id, permit.record_sha256, permit.ledger_entry,

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 from training_faces import made_faces
-from two_signatures import signed_record
+from two_signatures import performer_agrees, signed_record
 
 from countenance.consent.check import accept_record
 from countenance.consent.keys import generate_key
@@ -127,6 +127,7 @@ def consent(project: Project, embeddings: np.ndarray, key) -> None:
     template = enrol(embeddings, [30.0], embedder_id=EMBEDDER_ID)
     save_template(project.template_path("vera"), template, project.key())
     accept_record(project, "vera", signed_record(project, "vera", key, synthetic=True))
+    performer_agrees(project)
 
 
 @pytest.fixture

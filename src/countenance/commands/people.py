@@ -22,7 +22,7 @@ __all__ = ["extract", "faces"]
     short_help="Gather a person's faces from videos and photos.",
     resume="What was read is kept; the same command goes on where it stopped.",
 )
-@click.argument("clips", nargs=-1, required=True, metavar="CLIP...", type=click.Path(path_type=Path))
+@click.argument("clips", nargs=-1, metavar="[CLIP]...", type=click.Path(path_type=Path))
 @click.option("--person", required=True, metavar="NAME", help="Whose faces these are.")
 @click.option(
     "--like", metavar="PHOTO", type=click.Path(path_type=Path), help="A photo of the person, where others are seen too."
@@ -52,7 +52,7 @@ def extract(
     """Gather the faces of one person from videos, photos and folders into the person's face set.
 
     Where several people are seen, the one in most frames is taken, or the one of --like. Clips that were read before
-    are skipped.
+    are skipped. Without a clip, --protected-witness notes the person, and nothing is read.
 
     \b
     Examples:
@@ -60,6 +60,7 @@ def extract(
       countenance extract rushes/ --person ivan --like ivan.jpg
       countenance extract vera-4k.mov --person vera --crop 512
       countenance extract interview.mov --person ivan --protected-witness
+      countenance extract --person ivan --protected-witness
     """
     from countenance import api
 
@@ -74,6 +75,9 @@ def extract(
             protected_witness=protected_witness,
             progress=report,
         )
+    if not clips:
+        answer({"extract": result}, "\n".join(result.notes), as_json=as_json)
+        return
     new = sum(not source.skipped for source in result.sources)
     lines = [
         f"{person}: {result.kept} faces kept, {sum(result.rejected.values())} rejected{_reasons(result.rejected)}.",

@@ -63,6 +63,7 @@ def _key_option(whose: str) -> Callable[[Callable[..., None]], Callable[..., Non
 @click.option("--until", type=_DAY, metavar="DATE", help="Its last day, such as 2027-12-31.")
 @click.option("--requester", metavar="TEXT", help="Who asks, as the lender knows them.")
 @click.option("--territory", default="worldwide", show_default=True, metavar="TEXT", help="Where it may be shown.")
+@click.option("--replaced", is_flag=True, help="NAME is a performer: ask to replace the face, and for nothing else.")
 @click.option("--allow-no-label", is_flag=True, help="Ask to allow renders without the visible label.")
 @click.option("--synthetic", is_flag=True, help="The lender is a synthetic person, who does not exist.")
 @click.option(
@@ -96,6 +97,7 @@ def request(
     territory: str,
     allow_no_label: bool,
     synthetic: bool,
+    replaced: bool,
     id_document: str | None,
     id_checked: datetime | None,
     estate: str | None,
@@ -107,12 +109,15 @@ def request(
     open_project: Callable[[], Project],
     as_json: bool,
 ) -> None:
-    """Write what the lender is asked: a file to sign and a page to read. Purpose and title are the project's.
+    """Write what the lender is asked, or with --replaced the performer: a file to sign and a page to read.
+
+    Purpose and title are the project's.
 
     \b
     Examples:
       countenance consent request vera --witness maria.key.pub --witness-role lawyer --performer ivan
       countenance consent request vera --witness m.pub --witness-role union --id-document passport
+      countenance consent request ivan --witness maria.key.pub --witness-role lawyer --replaced
     """
     from countenance import api
 
@@ -130,6 +135,7 @@ def request(
         territory=territory,
         label_required=not allow_no_label,
         synthetic=synthetic,
+        replaced=replaced,
         id_document=id_document,
         id_checked=None if id_checked is None else id_checked.date(),
         authority=_authority(estate, estate_document, estate_description),

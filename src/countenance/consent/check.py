@@ -81,13 +81,13 @@ def check_record(
         return ConsentCheck(None, (), (str(error),))
     name = check_person_name(lender) if lender is not None else record.lender
     entries: Sequence[Entry] = ()
-    work = Work(record.title, record.purposes[0], name)
+    work = Work(record.title, record.purposes[0], name, role=record.role)
     problems: list[str] = []
     if project is not None:
         ledger = Ledger(project.ledger_path, clock=clock)
         ledger.verify()
         entries = ledger.entries()
-        work = Work(project.config.title, project.config.purpose, name)
+        work = Work(project.config.title, project.config.purpose, name, role=record.role)
         problems += [*_template_problems(project, record, name), *_capture_problems(record, entries)]
         problems += judge_status(project, record, gather_status(project, record, fetch), clock(), entries).reasons
     problems = [*reasons_against(record, work, clock(), entries), *problems]
@@ -137,7 +137,7 @@ def accept_record(
             book.append("key", {"lender": name, "key_id": expected_key})
         if expected_witness is not None and trusted_witness(book.entries(), name) != expected_witness:
             book.append("key", {"lender": name, "witness_key_id": expected_witness})
-        work = Work(project.config.title, project.config.purpose, name)
+        work = Work(project.config.title, project.config.purpose, name, role=record.role)
         entries = book.entries()
         problems = [*reasons_against(record, work, now, entries), *_template_problems(project, record, name)]
         problems += _capture_problems(record, entries)
@@ -189,13 +189,16 @@ def _sentences(record: ConsentRecord, entries: Sequence[Entry]) -> list[str]:
         "estate": f"the estate of {record.lender}",
     }[record.kind]
     anyone = ", ".join(record.performers) if record.performers else "any performer"
+    lent = record.role == "lend"
+    face = "the lent face" if lent else "the performer's face"
+    what = f"The face may be shown in place of: {anyone}." if lent else "The face may be replaced, and not shown."
     key = _known_words(trusted_key(entries, record.lender), record.key_id, "the lender tells")
     witness = _known_words(trusted_witness(entries, record.lender), record.witness.key_id, "the witness tells")
     return [
         f"This is the consent of {who} to “{record.title}”, asked by: {record.requester}.",
-        *(f"Purpose {purpose}: {purpose_words(purpose, 'the lent face')}." for purpose in record.purposes),
+        *(f"Purpose {purpose}: {purpose_words(purpose, face, record.role)}." for purpose in record.purposes),
         f"In force from {record.not_before:%Y-%m-%d %H:%M} to {record.expires:%Y-%m-%d %H:%M} UTC; {record.territory}.",
-        f"The face may be shown in place of: {anyone}. Training is {'allowed' if record.train else 'not allowed'}.",
+        f"{what} Training is {'allowed' if record.train else 'not allowed'}.",
         f"The visible label is {'required' if record.label_required else 'not required by the lender'}.",
         "Sexual content and minors: never.",
         f"Signed on {record.issued:%Y-%m-%d %H:%M} UTC with the key {record.key_id}: {key}.",

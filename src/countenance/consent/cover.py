@@ -11,6 +11,7 @@ from countenance.consent.clock import parse_time
 from countenance.consent.ledger import Entry
 from countenance.consent.record import ConsentRecord
 from countenance.consent.revoke import find_revocation
+from countenance.consent.terms import Role
 
 __all__ = ["CLOCK_LEEWAY", "Act", "Work", "reasons_against", "trusted_key", "trusted_witness"]
 
@@ -23,13 +24,17 @@ CLOCK_LEEWAY = timedelta(minutes=10)
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """What the record has to cover; a performer or act of None is not looked at."""
+    """What the record has to cover; a performer or act of None is not looked at.
+
+    ``lender`` is whose record it is: with the role ``"replaced"`` the performer.
+    """
 
     title: str
     purpose: str
     lender: str
     performer: str | None = None
     act: Act | None = None
+    role: Role = "lend"
 
 
 def reasons_against(record: ConsentRecord, work: Work, now: datetime, entries: Sequence[Entry]) -> list[str]:
@@ -61,10 +66,11 @@ def trusted_witness(entries: Sequence[Entry], lender: str) -> str | None:
 def _known(entries: Sequence[Entry], lender: str, member: str) -> str | None:
     known: str | None = None
     for entry in entries:
-        if entry.facts.get("lender") != lender or member not in entry.facts:
-            continue
-        if entry.kind == "key" or (entry.kind in ("record", "permit") and known is None):
-            known = str(entry.facts[member])
+        for who, name in (("lender", member), ("performer", f"performer_{member}")):
+            if entry.facts.get(who) != lender or name not in entry.facts:
+                continue
+            if entry.kind == "key" or (entry.kind in ("record", "permit") and known is None):
+                known = str(entry.facts[name])
     return known
 
 
@@ -107,6 +113,9 @@ def _of_scope(record: ConsentRecord, work: Work) -> list[str]:
     ask = f"Ask {work.lender} for a record that covers this."
     if record.lender != work.lender:
         reasons.append(f"It is about {record.lender}'s face, not {work.lender}'s. {ask}")
+    if record.role != work.role:
+        allowed, asked = (_ROLES[role].format(name=work.lender) for role in (record.role, work.role))
+        reasons.append(f"It allows to {allowed}, not to {asked}. {ask}")
     if record.title != work.title:
         reasons.append(f"It is for the work “{record.title}”, not for “{work.title}”. {ask}")
     if work.purpose not in record.purposes:
@@ -116,6 +125,9 @@ def _of_scope(record: ConsentRecord, work: Work) -> list[str]:
     if work.act == "train" and not record.train:
         reasons.append(f"It does not allow training. {ask}")
     return reasons
+
+
+_ROLES = {"lend": "show {name}'s face", "replaced": "replace {name}'s face"}
 
 
 def _latest_allowed(entries: Sequence[Entry]) -> datetime | None:

@@ -11,26 +11,30 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, get_args
 
-from countenance.consent.basis import performer_basis
+from countenance.consent.basis import covering_record, enrolled_face, performer_basis
 from countenance.consent.clock import Clock, utc_now
-from countenance.consent.cover import Act, Work, reasons_against
+from countenance.consent.cover import Act, Work
 from countenance.consent.ledger import Book, Ledger
 from countenance.consent.match import match_faces
 from countenance.consent.record import ConsentRecord, parse_record
-from countenance.consent.revoke import find_revocation
-from countenance.consent.status import Evidence, Fetch, fetch_status, gather_status, judge_status
+from countenance.consent.status import Evidence, Fetch, fetch_status, gather_status
 from countenance.consent.strict_json import read_bounded
-from countenance.consent.template import load_template
 from countenance.errors import ConsentError, RefusedError
 from countenance.project import Project, check_person_name
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
     import numpy as np
     from numpy.typing import NDArray
 
-__all__ = ["Permit", "enter_render", "look_up_status", "require_consent", "still_in_force"]
+__all__ = ["LookedUp", "Permit", "enter_render", "look_up_status", "require_consent", "still_in_force"]
+
+
+@dataclass(frozen=True, slots=True)
+class LookedUp:
+    """What the status lists of the lender's and of the performer's record gave."""
+
+    lender: Evidence
+    performer: Evidence
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +73,8 @@ def require_consent(
 ) -> Permit:
     """Allow work with a lender's face, or refuse it.
 
-    That the performer's face is replaced, for what and on which basis, is kept in the ledger (see
-    :mod:`countenance.consent.basis`).
+    The performer needs a record too, or must be noted as a protected witness (see :mod:`countenance.consent.basis`);
+    on which basis the face is replaced, and for what, is kept in the ledger.
 
     Args:
         project: the work that it is for, with title, purpose, the lender's record and template, and the ledger.
@@ -80,12 +84,13 @@ def require_consent(
         embeddings: ``(N, 128)``: of *every* face of the lender that is used, not their mean and not a sample.
         clock: gives the present.
         embedder_id: the network that made the embeddings; the one in use when None.
-        fetch: gets the status list, where the record names one.
+        fetch: gets the status list, where a record names one.
 
     Raises:
         ConsentError: no record, not valid, not in force, of another scope, revoked by its status list or without a
-            fresh one, or the faces are not the enrolled one's.
-        MinorError: the enrolled person appears under age.
+            fresh one, or the faces are not the enrolled one's; or nothing says on what basis the performer's face is
+            replaced.
+        MinorError: an enrolled person appears under age.
         ProjectError: not a person's name.
         LedgerError, OutputError: the ledger was tampered with, or cannot be written.
     """
@@ -96,12 +101,12 @@ def require_consent(
     work = Work(project.config.title, project.config.purpose, lender, performer, act)
     about = {"lender": lender, "performer": performer, "act": act, "purpose": work.purpose, "title": work.title}
     refused: RefusedError | None = None
-    evidence = look_up_status(project, lender, fetch)
+    evidence = look_up_status(project, lender, performer, fetch)
     with Ledger(project.ledger_path, clock=lambda: now).exclusive() as book:
         book.verify()
         try:
-            record, status = _covering(project, work, book, evidence, now)
-            basis = performer_basis(project, performer, now, book.entries())
+            record, status = covering_record(project, work, book, evidence.lender, now)
+            standing = performer_basis(project, work, book, evidence.performer, now)
             faces = _compare_faces(project, work, record, embeddings, embedder_id)
         except RefusedError as error:  # its row has to be written before it goes on
             refused = error
@@ -109,7 +114,8 @@ def require_consent(
         else:
             names = {"record_id": record.id, "record_sha256": record.sha256, "key_id": record.key_id}
             names["witness_key_id"] = record.witness.key_id
-            entry = book.append("permit", {**about, **names, **status, "basis": basis, "faces": faces})
+            other = {"basis": standing.basis, **standing.facts}
+            entry = book.append("permit", {**about, **names, **status, **other, "faces": faces})
     if refused is not None:
         raise refused
     return Permit(
@@ -150,14 +156,14 @@ def enter_render(
         ConsentError: the record was revoked, ended or exchanged since; the refusal is in the ledger.
         LedgerError, OutputError: the ledger was tampered with, or cannot be written.
     """
-    evidence = look_up_status(project, permit.lender, fetch)
+    evidence = look_up_status(project, permit.lender, permit.performer, fetch)
     with still_in_force(project, permit, evidence, clock=clock, at="the end") as (book, status):
         return [book.append("render", {**row, **status}) for row in rows][-1]
 
 
 @contextmanager
 def still_in_force(
-    project: Project, permit: Permit, evidence: Evidence, *, clock: Clock = utc_now, at: str, stopped: str = ""
+    project: Project, permit: Permit, evidence: LookedUp, *, clock: Clock = utc_now, at: str, stopped: str = ""
 ) -> Iterator[tuple[Book, dict[str, Any]]]:
     """Hold the ledger alone for a block that is only entered while the consent behind a permit still holds.
 
@@ -184,11 +190,12 @@ def still_in_force(
     with Ledger(project.ledger_path, clock=lambda: now).exclusive() as book:
         book.verify([permit.ledger_entry])
         try:
-            record, status = _covering(project, work, book, evidence, now)
+            record, status = covering_record(project, work, book, evidence.lender, now)
             if record.sha256 != permit.record_sha256:
                 raise ConsentError(
                     f"The consent record of {permit.lender} was exchanged while this was made. Begin again."
                 )
+            performer_basis(project, work, book, evidence.performer, now)
             _require_not_forgotten(book, permit)
         except RefusedError as error:  # its row has to be written before it goes on
             refused = ConsentError(f"{stopped} {error}".strip())
@@ -208,35 +215,20 @@ def _require_not_forgotten(book: Book, permit: Permit) -> None:
         after = after or entry.hash == permit.ledger_entry
 
 
-def look_up_status(project: Project, lender: str, fetch: Fetch = fetch_status) -> Evidence:
-    """The status list of the lender's record; a record that cannot be read is refused later, with its row."""
+def look_up_status(project: Project, lender: str, performer: str, fetch: Fetch = fetch_status) -> LookedUp:
+    """The status lists of both people's records; a record that cannot be read is refused later, with its row.
+
+    A protected witness has no record to look up, and nobody is asked about one.
+    """
+    other = Evidence() if project.protects(performer) else _list_of(project, performer, fetch)
+    return LookedUp(_list_of(project, lender, fetch), other)
+
+
+def _list_of(project: Project, person: str, fetch: Fetch) -> Evidence:
     record = None
     with suppress(ConsentError):
-        record = parse_record(read_bounded(project.consent_path(lender), "The consent record"))
+        record = parse_record(read_bounded(project.consent_path(person), "The consent record"))
     return gather_status(project, record, fetch)
-
-
-def _covering(
-    project: Project, work: Work, book: Book, evidence: Evidence, now: datetime
-) -> tuple[ConsentRecord, dict[str, Any]]:
-    """The record that covers the work, and what the ledger keeps of its status list; raises RefusedError."""
-    path = project.consent_path(work.lender)
-    if not path.exists():
-        raise ConsentError(
-            f"There is no consent record of {work.lender}. Ask for one with: countenance consent request {work.lender}."
-        )
-    record = parse_record(read_bounded(path, f"The consent record of {work.lender}"))
-    entries = book.entries()
-    reasons = reasons_against(record, work, now, entries)
-    status = judge_status(project, record, evidence, now, entries)
-    if status.revoked and find_revocation(entries, record) is None:  # kept: nothing takes a revocation back
-        names = {"lender": record.lender, "record_id": record.id, "record_sha256": record.sha256}
-        book.append("revocation", {**names, "by": "list", "reason": "", "status": status.facts})
-    if reasons or status.reasons:
-        raise ConsentError(
-            f"The consent record of {work.lender} does not cover this. " + " ".join([*reasons, *status.reasons])
-        )
-    return record, {} if status.facts is None else {"status": status.facts}
 
 
 def _compare_faces(
@@ -244,18 +236,7 @@ def _compare_faces(
 ) -> int:
     from countenance.perception.identity import EMBEDDER_ID, SAME_PERSON_COSINE  # here: loads network libraries
 
-    template = load_template(project.template_path(work.lender), project.key())
-    if template.sha256() != record.template_sha256:
-        raise ConsentError(
-            f"The enrolled face of {work.lender} is not the one that the consent record is about. Restore "
-            f"{project.template_path(work.lender)}, or ask {work.lender} for a new record."
-        )
-    if template.apparent_age != record.face.apparent_age:
-        raise ConsentError(
-            f"The consent record of {work.lender} gives another apparent age ({record.face.apparent_age:.1f} years) "
-            "than "
-            f"the enrolled face ({template.apparent_age:.1f}). Ask {work.lender} for a new record."
-        )
+    template = enrolled_face(project, record, work.lender)
     used = embedder_id or EMBEDDER_ID
     if not used == template.embedder_id == record.embedder_id:
         raise ConsentError(

@@ -61,6 +61,7 @@ def create_request(
     territory: str = "worldwide",
     label_required: bool = True,
     synthetic: bool = False,
+    replaced: bool = False,
     authority: Authority | None = None,
     id_document: str | None = None,
     id_checked: date | None = None,
@@ -81,6 +82,7 @@ def create_request(
         territory: where the work may be shown.
         label_required: False asks the lender to allow renders without the visible label.
         synthetic: the lender is a synthetic person.
+        replaced: the person is a performer: nothing is asked but to replace the face.
         authority: an estate signs for a dead person, and this is the document that lets it.
         id_document: the kind of document (:data:`countenance.consent.evidence.DOCUMENT_KINDS`) with a date of birth
             that the witness looks at; needed when the person appears to be younger than 25.
@@ -130,6 +132,7 @@ def create_request(
             not_before=start,
             expires=end,
             status=status,
+            role="replaced" if replaced else "lend",
         )
     except ValueError as error:
         raise InputError(f"This cannot be asked: {error}. Change the request.") from error

@@ -18,7 +18,7 @@ from countenance.consent.parties import AUTHORITY_KINDS
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from countenance.consent.terms import Terms
+    from countenance.consent.terms import Role, Terms
 
 __all__ = ["LANGUAGE", "purpose_words", "statement_page", "statement_text"]
 
@@ -33,6 +33,14 @@ _PURPOSES = {
 }
 
 
+_PURPOSES_REPLACED = {
+    "double": "so that {face} is not seen: another is shown in its place",
+    "film": "for film and visual effects: another person's face is shown on the same body",
+    "dubbing": "for dubbing: another face, with mouth movements that fit another language, is shown in its place",
+    "research": "for research on detecting changed videos: the results are marked and may be shared with researchers",
+}
+
+
 @dataclass(frozen=True, slots=True)
 class _Section:
     """A title and its paragraphs; one that begins with a dash is a point of a list."""
@@ -41,9 +49,9 @@ class _Section:
     paragraphs: list[str]
 
 
-def purpose_words(purpose: str, face: str) -> str:
+def purpose_words(purpose: str, face: str, role: Role = "lend") -> str:
     """What a purpose means, as a person would say it; ``face`` is for example ``"your face"``."""
-    return _PURPOSES[purpose].format(face=face)
+    return (_PURPOSES if role == "lend" else _PURPOSES_REPLACED)[purpose].format(face=face)
 
 
 def statement_text(terms: Terms) -> str:
@@ -70,10 +78,11 @@ def statement_page(terms: Terms) -> str:
 
 
 def _title(terms: Terms) -> str:
+    do = "show" if terms.role == "lend" else "replace"
     if terms.kind == "person":
-        return f"A request to {terms.lender}: may we show your face?"
+        return f"A request to {terms.lender}: may we {do} your face?"
     whom = "the estate of" if terms.kind == "estate" else "the makers of the synthetic person"
-    return f"A request to {whom} {terms.lender}: may we show this face?"
+    return f"A request to {whom} {terms.lender}: may we {do} this face?"
 
 
 def _face(terms: Terms) -> str:
@@ -120,7 +129,9 @@ def _sections(terms: Terms) -> list[_Section]:
 
 def _what(terms: Terms) -> list[str]:
     face = _face(terms)
-    lines = [f"We ask to use {face} " + "; and ".join(purpose_words(each, face) for each in terms.purposes) + "."]
+    use = "use" if terms.role == "lend" else "replace"
+    purposes = "; and ".join(purpose_words(each, face, terms.role) for each in terms.purposes)
+    lines = [f"We ask to {use} {face} {purposes}."]
     if terms.train:
         lines.append(
             f"To do this, a computer program learns from pictures what {face} looks like. The program's model of "
@@ -130,6 +141,15 @@ def _what(terms: Terms) -> list[str]:
         )
     else:
         lines.append(f"No computer program may learn what {face} looks like; only what was learnt before is used.")
+    if terms.role == "replaced":
+        lines += [
+            f"In the results another person's face is shown in place of {face}. That person signs a page of their own. "
+            f"This page does not allow to show {face} in place of anybody's.",
+            "Think of this before you agree: the voice, the hair, the body, the movements and the place stay as they "
+            f"are{', and people who know you may recognise you by them' if terms.kind == 'person' else ''}. Where "
+            "the face cannot be replaced well, it is covered.",
+        ]
+        return lines
     shown = f"{face[0].upper()}{face[1:]} may be shown in place of"
     if terms.performers:
         lines.append(f"{shown}: {', '.join(terms.performers)}. Of nobody else.")
@@ -166,6 +186,12 @@ def _never(terms: Terms) -> list[str]:
 
 
 def _marks(terms: Terms) -> list[str]:
+    if terms.role == "replaced":
+        return [
+            "Every result carries a signed note in the file that says a face was replaced with consent. Your name is "
+            "not in it. A label in the picture says so as well, unless the person whose face is shown allows to leave "
+            "it out."
+        ]
     label = (
         "A label in the picture says so as well, always."
         if terms.label_required
@@ -178,10 +204,11 @@ def _marks(terms: Terms) -> list[str]:
 
 
 def _revocation(terms: Terms) -> list[str]:
+    do = "show" if terms.role == "lend" else "replace"
     return [
         "At any time, for any reason or none. Tell us, in any way, and we enter it. Or do it yourself: run "
         "“countenance consent revoke” with your key and send us the file that it makes.",
-        f"From then on the program refuses to learn from {_face(terms)} or to show it. It costs you nothing, and "
+        f"From then on the program refuses to learn from {_face(terms)} or to {do} it. It costs you nothing, and "
         "nobody "
         "has to agree to it.",
         *_status(terms),
@@ -260,7 +287,8 @@ def _attested(terms: Terms) -> list[str]:
             "- that the person who signs read this page and agreed freely.",
         ]
     checked = terms.adult.checked
-    about = "the lender" if terms.kind == "person" else terms.lender
+    role = "lender" if terms.role == "lend" else "performer"
+    about = f"the {role}" if terms.kind == "person" else terms.lender
     age = (
         f"- that {about} appears to be well over 18, in person and not only in pictures;"
         if checked is None
@@ -276,12 +304,11 @@ def _attested(terms: Terms) -> list[str]:
             f"- that the face in the pictures is {terms.lender}'s;",
         ]
     else:
-        met = ["- that the witness met the lender, and that the face in the pictures is the lender's own;"]
+        met = [f"- that the witness met the {role}, and that the face in the pictures is the {role}'s own;"]
         if terms.face.capture is not None:
             met.append(
-                "- that in the film of the challenge the lender said the digits that stand on the card, which the "
-                "program "
-                "cannot hear;"
+                f"- that in the film of the challenge the {role} said the digits that stand on the card, which the "
+                "program cannot hear;"
             )
     return [
         *met,

@@ -346,9 +346,9 @@ def fetch_status(where: str) -> bytes:
 def _newest_seen(entries: Sequence[Entry], pointer: StatusPointer) -> datetime | None:
     seen = []
     for entry in entries:
-        status = entry.facts.get("status")
-        if isinstance(status, dict) and (status.get("issuer"), status.get("uri")) == (pointer.issuer, pointer.uri):
-            seen.append(parse_time(str(status["issued"])))
+        for status in (entry.facts.get("status"), entry.facts.get("performer_status")):
+            if isinstance(status, dict) and (status.get("issuer"), status.get("uri")) == (pointer.issuer, pointer.uri):
+                seen.append(parse_time(str(status["issued"])))
     return max(seen, default=None)
 
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Literal
 
 from countenance.config import PURPOSES
 from countenance.consent.clock import format_time
@@ -26,6 +26,7 @@ __all__ = [
     "VERSION",
     "FaceClaim",
     "MalformedError",
+    "Role",
     "StatusPointer",
     "Table",
     "Terms",
@@ -37,6 +38,9 @@ VERSION = 2
 
 SUBJECT_KINDS = ("person", "synthetic", "estate")
 """Whose face it is: a living person's, nobody's, or a dead person's for whom an estate speaks. A closed list."""
+
+Role = Literal["lend", "replaced"]
+"""What is done with the face: it is shown in place of another, or another is shown in its place."""
 
 MEDIA = ("video",)
 """What may be made. A closed list."""
@@ -114,9 +118,9 @@ class Terms:
     for an estate with the ``authority`` by which somebody signs for it; ``witness`` who must sign as well; ``face``
     which face, ``adult`` how the person is known to be adult; ``requester`` who asks; ``purposes`` from
     :data:`countenance.config.PURPOSES`; ``performers`` in whose place the face may be shown, empty for anybody in
-    this title; ``train`` allows to train a model; ``derive`` to use that model for further ones. ``not_before`` and
-    ``expires`` are aware, the latter the first moment that is not covered any more. ``status`` says where a revocation
-    shows, if there is such a place.
+    this title; ``role`` what is done with the face; ``train`` allows to train a model; ``derive`` to use that model
+    for further ones. ``not_before`` and ``expires`` are aware, the latter the first moment that is not covered any
+    more. ``status`` says where a revocation shows, if there is such a place.
 
     Raises:
         ValueError: the terms contradict themselves or break the product's rules.
@@ -141,6 +145,7 @@ class Terms:
     expires: datetime
     authority: Authority | None = field(default=None, kw_only=True)
     status: StatusPointer | None = field(default=None, kw_only=True)
+    role: Role = field(default="lend", kw_only=True)
 
     def __post_init__(self) -> None:
         if not _ID.fullmatch(self.id):
@@ -152,6 +157,11 @@ class Terms:
                 raise ValueError(f"it needs a {what} out of: {', '.join(known)}")
         if len(self.performers) > PERFORMER_LIMIT:
             raise ValueError(f"it can name at most {PERFORMER_LIMIT} performers")
+        if self.role == "replaced" and (self.performers or self.derive or not self.label_required):
+            raise ValueError(
+                "who allows to have a face replaced allows nothing else: no performers, no further models, no render "
+                "without the label"
+            )
         if not timedelta(0) < self.expires - self.not_before <= MAXIMUM_TERM:
             raise ValueError("it must end after it begins, and at most ten years later")
         if self.kind not in SUBJECT_KINDS or (self.kind == "estate") != (self.authority is not None):
@@ -195,6 +205,7 @@ class Terms:
                 "title": self.title,
                 "media": list(self.media),
                 "territory": self.territory,
+                **({} if self.role == "lend" else {"role": self.role}),
                 "performers": list(self.performers),
                 "train": self.train,
                 "derive": self.derive,
@@ -226,7 +237,10 @@ class Terms:
         whole = Table({key: value[key] for key in cls.MEMBERS if key in value}, "the document", cls.MEMBERS)
         given = whole.raw("subject")
         subject = Table(given, "subject", with_optional(given, ("name", "kind"), ("authority",)))
-        scope = Table(whole.raw("scope"), "scope", tuple(_SCOPE))
+        asked = whole.raw("scope")
+        scope = Table(asked, "scope", with_optional(asked, _SCOPE, ("role",)))
+        if "role" in asked and asked["role"] != "replaced":  # lending is said by leaving it out: one way to say it
+            raise ValueError("its role is not one that this program knows")
         if scope.raw("sexual") is not False:
             raise ValueError("it allows sexual content, which no record can")
         if scope.raw("minors") != "none":
@@ -250,6 +264,7 @@ class Terms:
             label_required=whole.flag("label_required"),
             not_before=whole.time("not_before"),
             expires=whole.time("expires"),
+            role="replaced" if "role" in asked else "lend",
             status=StatusPointer.from_json(value["status"]) if "status" in value else None,
         )
 

@@ -7,12 +7,13 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from countenance.consent.clock import Clock, utc_now
-from countenance.consent.gate import Permit, look_up_status, still_in_force
+from countenance.consent.gate import LookedUp, Permit, look_up_status, still_in_force
 from countenance.consent.status import Fetch, fetch_status
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from countenance.consent.status import Evidence
     from countenance.project import Project
 
 __all__ = ["ConsentWatch"]
@@ -39,7 +40,8 @@ class ConsentWatch:
     ) -> None:
         self._project, self._permit, self._stopped = project, permit, stopped
         self._clock, self._fetch = clock, fetch
-        self._evidence = look_up_status(project, permit.lender, fetch)
+        self._evidence = look_up_status(project, permit.lender, permit.performer, fetch)
+        self._whose = (project, permit.lender, permit.performer)
         self._looked_up = clock()
 
     @contextmanager
@@ -52,11 +54,14 @@ class ConsentWatch:
         """
         now = self._clock()
         if now - self._looked_up >= _LOOK_UP:
-            newest = look_up_status(self._project, self._permit.lender, self._fetch)
-            if newest.problem is None or self._evidence.data is None:
-                self._evidence = newest
+            old, new = self._evidence, look_up_status(*self._whose, self._fetch)
+            self._evidence = LookedUp(_better(old.lender, new.lender), _better(old.performer, new.performer))
             self._looked_up = now
         with still_in_force(
             self._project, self._permit, self._evidence, clock=self._clock, at="work", stopped=self._stopped
         ):
             yield
+
+
+def _better(old: Evidence, new: Evidence) -> Evidence:
+    return new if new.problem is None or old.data is None else old

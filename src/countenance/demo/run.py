@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from pathlib import Path
 
+    from countenance.consent.record import ConsentRecord
     from countenance.evaluation.compare import ClipScore
     from countenance.progress import Progress
 
@@ -116,7 +117,7 @@ class _Demo:
             ("project", "Open a project", self.open_project),
             ("extract-lender", f"Gather the lender's faces ({LENDER})", lambda: self.extract(LENDER)),
             ("extract-performer", f"Gather the performer's faces ({PERFORMER})", lambda: self.extract(PERFORMER)),
-            ("consent", "Agree: a signed consent record", self.consent),
+            ("consent", "Agree: signed consent records", self.consent),
             ("train", f"Train the {PRESET} model", self.train),
             ("swap", "Replace the face, mark and sign", self.swap),
             ("verify", "Verify, as anybody could", self.verify),
@@ -155,35 +156,10 @@ class _Demo:
         return says, report.frames_read == 0
 
     def consent(self) -> tuple[str, bool]:
-        """The lender's record, signed with two keys made here, for a person who does not exist."""
-        from countenance.consent.keys import public_path
-
-        path = self.project.consent_path(LENDER)
-        there = path.exists()
-        if not there:
-            api.consent_enrol(self.project, LENDER)
-            keys = {who: self.out / f"{who}.key" for who in (LENDER, _WITNESS)}
-            for key in keys.values():
-                if not key.exists():
-                    api.consent_keygen(key, _PASSPHRASE)
-            request = api.consent_request(
-                self.project,
-                LENDER,
-                witness=public_path(keys[_WITNESS]),
-                witness_role="producer",
-                performers=[PERFORMER],
-                term_days=_TERM_DAYS,
-                synthetic=True,
-            )
-            signed = api.consent_sign(request.path, keys[LENDER], _PASSPHRASE, project=self.project)
-            api.consent_witness(signed.path, keys[_WITNESS], _PASSPHRASE, project=self.project)
-        check = api.consent_check(self.project, LENDER)
-        record = check.record
-        if record is None or not check.good:
-            problems = " ".join(check.problems)
-            raise ConsentError(
-                f"The demo's consent record is not good any more. {problems} Delete {self.out} to begin anew."
-            )
+        """Both people's records, signed with keys made here, for two who do not exist: to lend, and to be replaced."""
+        there = all(self.project.consent_path(person).exists() for person in (LENDER, PERFORMER))
+        record = self._agree(LENDER, performers=[PERFORMER])
+        self._agree(PERFORMER, replaced=True)
         self.facts["consent"] = {
             "record_id": record.id,
             "record_sha256": record.sha256,
@@ -193,6 +169,37 @@ class _Demo:
             "expires": record.expires.isoformat(),
         }
         return f"{LENDER}, a synthetic person, lends a face to {PERFORMER} until {record.expires:%Y-%m-%d}", there
+
+    def _agree(self, person: str, **terms: Any) -> ConsentRecord:
+        """A person's record; signed now where there is none."""
+        from countenance.consent.keys import public_path
+
+        if not self.project.consent_path(person).exists():
+            if not self.project.template_path(person).exists():
+                api.consent_enrol(self.project, person)
+            keys = {who: self.out / f"{who}.key" for who in (person, _WITNESS)}
+            for key in keys.values():
+                if not key.exists():
+                    api.consent_keygen(key, _PASSPHRASE)
+            request = api.consent_request(
+                self.project,
+                person,
+                witness=public_path(keys[_WITNESS]),
+                witness_role="producer",
+                term_days=_TERM_DAYS,
+                synthetic=True,
+                **terms,
+            )
+            signed = api.consent_sign(request.path, keys[person], _PASSPHRASE, project=self.project)
+            api.consent_witness(signed.path, keys[_WITNESS], _PASSPHRASE, project=self.project)
+        check = api.consent_check(self.project, person)
+        if check.record is None or not check.good:
+            problems = " ".join(check.problems)
+            raise ConsentError(
+                f"The demo's consent record of {person} is not good any more. {problems} Delete {self.out} to begin "
+                "anew."
+            )
+        return check.record
 
     def train(self) -> tuple[str, bool]:
         """The model."""
