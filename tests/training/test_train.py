@@ -342,6 +342,7 @@ def test_a_new_record_does_not_take_over_the_old_ones_model(story: Story, tmp_pa
 def test_a_checkpoint_moved_from_another_pair_is_refused(story: Story) -> None:
     story.train(iterations=1)
     fill(story.project, "oleg", 3, FakePerception(_unit(2)))
+    performer_agrees(story.project, "oleg")
     foreign = story.project.model_dir("vera", "oleg", "swift")
     foreign.mkdir(parents=True)
     (foreign / CHECKPOINT).write_bytes((story.folder / CHECKPOINT).read_bytes())
