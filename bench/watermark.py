@@ -11,7 +11,8 @@
     OMP_NUM_THREADS=1 nice .venv/bin/python bench/watermark.py [--every 1] [--result bench/results/watermark.json]
     .venv/bin/python bench/watermark.py --page         # writes the tables into docs/concepts/watermark.md
 
-About 25 minutes on one core. --pictures DIR writes marked frames at four times their contrast, to be looked at.
+About 45 minutes on one busy core, saved after every clip; --every 2 takes half of them. --pictures DIR writes marked
+frames at four times their contrast, to be looked at.
 """
 
 from __future__ import annotations

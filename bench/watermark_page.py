@@ -7,6 +7,7 @@ from statistics import median
 from typing import Any
 
 from watermark_attacks import ATTACKS, LOSSES
+from watermark_clips import CASES
 
 SMALL = 350  # pixels of the longer side up to which a clip counts as small
 
@@ -121,6 +122,6 @@ def cost(facts: dict[str, Any]) -> str:
         f"\nA search of three seconds took {median(seconds):.2f} s of one core in the middle, {max(seconds):.1f} s at "
         f"most; in vain {median(lost):.2f} s. {made['system']}, Python {made['python']}, commit "
         f"{(made['commit'] or 'none')[:12]}, {facts['made_at'][:10]}; the whole run took "
-        f"{facts['minutes_of_one_core']:.0f} minutes of one core."
+        f"{facts['minutes_of_one_core']:.0f} minutes of one busy core, for {len(facts['clips'])} of {len(CASES)} clips."
     )
     return "\n".join(lines) + "\n"
