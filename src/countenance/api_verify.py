@@ -49,7 +49,7 @@ def verify(
     """
     from countenance.project import user_data_dir
     from countenance.provenance.attestation import beside_original
-    from countenance.provenance.identity import local_authority_pem
+    from countenance.provenance.identity import local_authority_pem, watermark_secret
     from countenance.provenance.installation import read_authorities, trusted_authorities
     from countenance.provenance.trace import register_at, traced
     from countenance.provenance.verify import verify_file
@@ -78,6 +78,7 @@ def verify(
         trusted_pem=trusted_pem,
         time_pem=time_pem,
         search_watermark=search_watermark,
+        secret=watermark_secret(own),
     )
     if original is not None:
         whole = verify_file(Path(original), trusted_pem=trusted_pem, time_pem=time_pem, search_watermark=False)

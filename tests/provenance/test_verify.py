@@ -254,6 +254,6 @@ def test_traces_of_a_watermark_are_told(verify, footage: Path, monkeypatch: pyte
     from countenance.provenance import watermark
 
     weak = watermark.WatermarkFinding(None, 9.0, "")
-    monkeypatch.setattr(watermark, "find_watermark", lambda frames: weak)
+    monkeypatch.setattr(watermark, "find_watermark", lambda _frames, _secret: weak)
     result = verify(footage, search_watermark=True)
     assert (result.marks.watermark.state, result.verdict) == ("traces", "unproven")

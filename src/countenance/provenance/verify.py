@@ -17,6 +17,7 @@ Works offline. Everything read from the file is hostile until the signature hold
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -70,6 +71,7 @@ def verify_file(
     trusted_pem: str | None = None,
     time_pem: str | None = None,
     search_watermark: bool = True,
+    secret: bytes | None = None,
     clock: Callable[[], datetime] = _utc_now,
 ) -> Verification:
     """Read what a file proves.
@@ -82,6 +84,7 @@ def verify_file(
         trusted_pem: certificates of the authorities to trust, PEM; None takes those that this installation trusts.
         time_pem: the same for timestamp services.
         search_watermark: decode the picture and look for the watermark (about as long as playing it ten times faster).
+        secret: of this installation's secret watermarks, where those are to be searched too.
         clock: what time it is, aware; the certificate's own validity is judged by the computer's clock in any case.
 
     Raises:
@@ -103,7 +106,7 @@ def verify_file(
         trust=_trust(evidence),
         time=time_finding(evidence, claim or account, now),
         parents=_parents(evidence),
-        marks=Marks(_label(evidence, claim), _watermark(path, claim, search=search_watermark)),
+        marks=Marks(_label(evidence, claim), _watermark(path, claim, search=search_watermark, secret=secret)),
         consent=_consent(evidence, claim, record, scope_sha256, revoked, now),
         screens=_screens(evidence, claim),
         claim=claim,
@@ -182,24 +185,35 @@ def _screens(evidence: Evidence, claim: RenderClaim | None) -> Finding:
     return sentences.finding("screens", "claimed", screens=", ".join(claim.screens))
 
 
-def _watermark(path: Path, claim: RenderClaim | None, *, search: bool) -> Finding:
+def _watermark(path: Path, claim: RenderClaim | None, *, search: bool, secret: bytes | None) -> Finding:
     if not search:
         return sentences.finding("watermark", "not_searched")
     from countenance.provenance.watermark import find_watermark, frames_to_search
 
     try:
-        found = find_watermark(frames_to_search(path))
+        found = find_watermark(frames_to_search(path), secret)
     except MediaError:
         return sentences.finding("watermark", "unreadable")
-    claimed = claim.watermark_id if claim is not None else None
-    if found.payload is None and found.traces:
+    # Who has this program can put a public mark on anything, and take it off: where the two differ, the secret tells.
+    payload = found.secret_payload or found.payload
+    finding = _mark(payload, traces=found.traces, claimed=claim.watermark_id if claim is not None else None)
+    if found.secret_payload is None:
+        return finding
+    public = "the public one was not found" if found.payload is None else f"the public one says {found.payload.hex()}"
+    same = found.payload == payload
+    said = "This computer's secret watermark says the same." if same else f"That is its secret watermark; {public}."
+    return replace(finding, sentence=f"{finding.sentence} {said}")
+
+
+def _mark(payload: bytes | None, *, traces: bool, claimed: bytes | None) -> Finding:
+    if payload is None and traces:
         return sentences.finding("watermark", "traces")
-    if found.payload is None:
+    if payload is None:
         return sentences.finding("watermark", "missing" if claimed is not None else "absent")
     if claimed is None:
-        return sentences.finding("watermark", "found", payload=found.payload.hex())
-    state = "matches" if claimed == found.payload else "differs"
-    return sentences.finding("watermark", state, payload=found.payload.hex(), claimed=claimed.hex())
+        return sentences.finding("watermark", "found", payload=payload.hex())
+    state = "matches" if claimed == payload else "differs"
+    return sentences.finding("watermark", state, payload=payload.hex(), claimed=claimed.hex())
 
 
 def _consent(

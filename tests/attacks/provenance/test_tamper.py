@@ -98,10 +98,30 @@ def test_a_transplanted_watermark(
     path = tmp_path / "f.png"
     path.write_bytes(world.png if sidecar else with_png_store(world.png, None))
     found = watermark.WatermarkFinding(payload, 9.0 if payload else 0.0, "")
-    monkeypatch.setattr(watermark, "find_watermark", lambda _frames: found)
+    monkeypatch.setattr(watermark, "find_watermark", lambda _frames, _secret: found)
     monkeypatch.setattr(watermark, "frames_to_search", lambda _path: iter(()))
     result = verify_file(path, trusted_pem=world.identity.authority_pem, time_pem="")
     assert (result.marks.watermark.state, result.verdict) == (state, "holds" if state == "missing" else "unproven")
+
+
+@pytest.mark.parametrize(
+    ("public", "state", "says"),
+    [(b"\1\2\3\4\5", "differs", "says 0102030405"), (None, "differs", "not found"), (b"other", "differs", "the same")],
+)
+def test_the_secret_watermark_has_the_last_word(
+    public: bytes | None, state: str, says: str, world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The public mark was taken off, or this file's was put on the picture of another render."""
+    from countenance.provenance import watermark
+
+    path = tmp_path / "f.png"
+    path.write_bytes(world.png)
+    found = watermark.WatermarkFinding(public, 9.0, "", secret_payload=b"other")
+    monkeypatch.setattr(watermark, "find_watermark", lambda _frames, secret: found if secret == b"s" * 32 else None)
+    monkeypatch.setattr(watermark, "frames_to_search", lambda _path: iter(()))
+    result = verify_file(path, trusted_pem=world.identity.authority_pem, time_pem="", secret=b"s" * 32)
+    assert (result.marks.watermark.state, result.verdict) == (state, "unproven")
+    assert says in result.marks.watermark.sentence
 
 
 class TestCertificates:
