@@ -3,10 +3,13 @@
 import json
 from pathlib import Path
 
+import blending
 import landmarks
 import numpy as np
 import pytest
 import texture
+
+from countenance.conversion.settings import ConvertSettings
 
 PAGE = Path(__file__).parents[2] / "docs" / "concepts" / "picture.md"
 
@@ -18,6 +21,14 @@ def test_the_page_holds_the_published_figures(name: str, bench):
     between = page.split(f"<!-- {name} -->")[1].split(f"<!-- /{name} -->")[0]
     assert bench.table(facts) in between
     assert facts["surroundings"]["commit"][:7] in between
+
+
+def test_the_blending_that_is_the_default_has_the_faintest_seam():
+    facts = json.loads(blending.RESULT.read_bytes())
+    assert blending.table(facts) in PAGE.read_text(encoding="utf-8")
+    for kind in blending.KINDS:
+        seams = {way: facts["figures"][f"{kind}_{way}_seam"]["median"] for way in blending.WAYS}
+        assert min(seams, key=seams.__getitem__) == ConvertSettings(performer_cosine=0.65).blend == "pyramid"
 
 
 def test_a_delay_is_found():
