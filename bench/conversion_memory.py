@@ -93,6 +93,21 @@ class Seer:
     def embedder(self, _rgb: Any, _landmarks: Any) -> Any:
         return np.eye(1, 128, dtype=np.float32)[0]
 
+    @property
+    def search(self) -> Any:
+        return self
+
+    def near(self, rgb: Any, *_: Any) -> Any:
+        return self.detector(rgb)[0]
+
+    def wide(self, rgb: Any, _score: float, *, turned: bool) -> list[Any]:
+        return self.detector(rgb) if not turned else []
+
+    def look(self, _rgb: Any, _face: Any) -> Any:
+        from countenance.perception.identity import Impression
+
+        return Impression(np.eye(1, 128, dtype=np.float32)[0], 10.0)
+
     def age(self, _rgb: Any, _landmarks: Any) -> float:
         return 40.0
 
