@@ -9,9 +9,12 @@ from __future__ import annotations
 import threading
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-__all__ = ["LOOPBACK", "PATIENCE_SECONDS", "QuietAnswer", "QuietServer"]
+if TYPE_CHECKING:
+    from typing import Self
+
+__all__ = ["LOOPBACK", "PATIENCE_SECONDS", "QuietAnswer", "QuietServer", "RunningServer"]
 
 LOOPBACK = "127.0.0.1"
 
@@ -64,6 +67,28 @@ class QuietServer(ThreadingHTTPServer):
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """A client that hangs up in the middle is no news."""
+
+
+class RunningServer:
+    """A server in a thread of its own, for as long as a ``with`` block lasts.
+
+    Args:
+        server: listens already.
+        name: of the thread.
+    """
+
+    def __init__(self, server: QuietServer, name: str) -> None:
+        self._server = server
+        self._thread = threading.Thread(target=server.serve_forever, args=(0.1,), name=name, daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join(PATIENCE_SECONDS)
 
 
 class QuietAnswer(BaseHTTPRequestHandler):

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import secrets
-import threading
 from contextlib import suppress
 from dataclasses import asdict
 from functools import lru_cache
@@ -17,7 +16,7 @@ from http import HTTPStatus
 from importlib.resources import files
 from typing import TYPE_CHECKING, cast
 
-from countenance.serving import LOOPBACK, PATIENCE_SECONDS, QuietAnswer, QuietServer
+from countenance.serving import LOOPBACK, QuietAnswer, QuietServer, RunningServer
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -33,7 +32,7 @@ _BOUNDARY = "countenance-frame"
 _POLL_SECONDS = 0.5
 
 
-class PreviewServer:
+class PreviewServer(RunningServer):
     """Serves one channel from threads of its own; use as a context manager.
 
     Args:
@@ -41,22 +40,10 @@ class PreviewServer:
     """
 
     def __init__(self, channel: Channel) -> None:
-        self._server = _Server(channel)
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.1,), name="preview", daemon=True)
-
-    @property
-    def address(self) -> str:
+        server = _Server(channel)
+        super().__init__(server, "preview")
+        self.address = f"http://{LOOPBACK}:{server.server_port}{server.home}"
         """URL of the page; who knows it can watch."""
-        return f"http://{LOOPBACK}:{self._server.server_port}{self._server.home}"
-
-    def __enter__(self) -> PreviewServer:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join(PATIENCE_SECONDS)
 
 
 class _Server(QuietServer):

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, cast
 
 from countenance.errors import CountenanceError, InputError
 from countenance.provenance.register import write_answer
-from countenance.serving import LOOPBACK, PATIENCE_SECONDS, QuietAnswer, QuietServer
+from countenance.serving import LOOPBACK, QuietAnswer, QuietServer, RunningServer
 
 if TYPE_CHECKING:
     from countenance.provenance.register import Register
@@ -32,7 +32,7 @@ _PATH = re.compile(r"/v1/watermarks/([0-9a-f]{10})")
 _ADDRESSES_REMEMBERED = 4096
 
 
-class RegisterServer:
+class RegisterServer(RunningServer):
     """Serves one register from threads of its own; use as a context manager.
 
     Args:
@@ -54,29 +54,16 @@ class RegisterServer:
         requests_a_minute: int = REQUESTS_A_MINUTE,
     ) -> None:
         try:
-            self._server = _Server(register, host, port, requests_a_minute)
+            server = _Server(register, host, port, requests_a_minute)
         except (OSError, OverflowError) as error:
             reason = getattr(error, "strerror", None) or error
             raise InputError(
                 f"Cannot listen on {host}, port {port} ({reason}). Choose another port (--port) or address (--host)."
             ) from error
-        self._host = host
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.1,), name="register", daemon=True)
-
-    @property
-    def address(self) -> str:
+        super().__init__(server, "register")
+        shown = f"[{host}]" if ":" in host else host
+        self.address = f"http://{shown}:{server.server_port}"
         """What to give to ``countenance verify --register``, where the server is reached directly."""
-        host = f"[{self._host}]" if ":" in self._host else self._host
-        return f"http://{host}:{self._server.server_port}"
-
-    def __enter__(self) -> RegisterServer:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join(PATIENCE_SECONDS)
 
 
 class _Server(QuietServer):
