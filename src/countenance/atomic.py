@@ -20,7 +20,16 @@ from countenance.errors import OutputError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["KeptFolder", "kept_folder", "output_error", "replacing", "sync_folder", "work_folder", "write_bytes"]
+__all__ = [
+    "KeptFolder",
+    "kept_folder",
+    "output_error",
+    "readable_by_others",
+    "replacing",
+    "sync_folder",
+    "work_folder",
+    "write_bytes",
+]
 
 _STALE_SECONDS = 24 * 3600.0
 _KEPT_SECONDS = 7 * 24 * 3600.0
@@ -37,6 +46,15 @@ def output_error(path: Path, error: OSError) -> OutputError:
         return OutputError(f"No permission to write {path}. Choose another place or change the folder's permissions.")
     reason = error.strerror or str(error)
     return OutputError(f"Cannot write {path} ({reason}). Check that the folder exists and try again.")
+
+
+def readable_by_others(path: Path) -> bool:
+    """Whether other users of this computer may read or write a file that is its owner's alone; never known on Windows.
+
+    Raises:
+        OSError: it is not there, or cannot be looked at.
+    """
+    return os.name == "posix" and bool(path.stat().st_mode & 0o077)
 
 
 def sync_folder(folder: Path) -> None:

@@ -17,7 +17,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from countenance.atomic import output_error, sync_folder, write_bytes
+from countenance.atomic import output_error, readable_by_others, sync_folder, write_bytes
 from countenance.errors import InputError, IntegrityError, OutputError, ProjectError
 
 if TYPE_CHECKING:
@@ -320,7 +320,7 @@ def _read_key_file(path: Path, *, shared: bool = False) -> ProjectKey:
     """``shared`` for a file on its way from one computer to another: a USB stick knows no owners."""
     table = _table(_bytes(path))
     try:
-        if not shared and os.name == "posix" and path.stat().st_mode & 0o077:
+        if not shared and readable_by_others(path):
             raise ProjectError(f"{path} can be read by other users. Run: chmod 600 '{path}'.")
         if table is None or table.get("format") != _KEY_FORMAT or not _ID.fullmatch(str(table.get("id"))):
             raise ValueError("not a key")  # noqa: TRY301 - one sentence for all

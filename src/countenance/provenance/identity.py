@@ -23,7 +23,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from countenance.atomic import output_error, replacing, sync_folder
+from countenance.atomic import output_error, readable_by_others, replacing, sync_folder
 from countenance.errors import MarkError
 
 if TYPE_CHECKING:
@@ -165,7 +165,7 @@ def watermark_secret(data_dir: Path, *, create: bool = False) -> bytes | None:
     """
     path = data_dir / _FOLDER / _WATERMARK_SECRET
     try:
-        if os.name == "posix" and path.stat().st_mode & 0o077:
+        if readable_by_others(path):
             raise MarkError(f"{path} can be read by other users. Run: chmod 600 '{path}'.")
         secret = bytes.fromhex(path.read_text("ascii"))
     except FileNotFoundError:
@@ -275,7 +275,7 @@ def _certificate(
 
 def _load(path: Path) -> tuple[ec.EllipticCurvePrivateKey, x509.Certificate]:
     try:
-        if os.name == "posix" and path.stat().st_mode & 0o077:
+        if readable_by_others(path):
             raise MarkError(f"{path} can be read by other users. Run: chmod 600 '{path}', or make a new identity.")
         pem = path.read_bytes()
         key = serialization.load_pem_private_key(pem, password=None)

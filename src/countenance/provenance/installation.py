@@ -27,7 +27,7 @@ from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
-from countenance.atomic import output_error, work_folder, write_bytes
+from countenance.atomic import output_error, readable_by_others, work_folder, write_bytes
 from countenance.errors import InputError, MarkError
 from countenance.provenance.identity import SigningIdentity
 
@@ -105,7 +105,7 @@ def organisation(data_dir: Path, now: datetime) -> SigningIdentity | None:
         return None
     path = folder / _SIGNER
     try:
-        if os.name == "posix" and path.stat().st_mode & 0o077:
+        if readable_by_others(path):
             raise MarkError(f"{path} can be read by other users. Run: chmod 600 '{path}'.")
         pem = path.read_bytes()
         made = _identity(pem, pem, (folder / _AUTHORITY).read_bytes(), None, timestamp_url(data_dir))
