@@ -202,7 +202,7 @@ class TestRefused:
         self, ida_signs: SigningIdentity, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, payload: bytes | None
     ) -> None:
         found = watermark.WatermarkFinding(payload, 9.0, "")
-        monkeypatch.setattr(watermark, "find_watermark", lambda frames: found)
+        monkeypatch.setattr(watermark, "find_watermark", lambda frames, secret=None: found)
         with pytest.raises(InputError, match=r"watermark of a face replacement.*cannot be attested"):
             attest_file(RESOURCES / "two_sounds.mp4", ACCOUNT, tmp_path / "o.mp4", ida_signs)
         assert list(tmp_path.iterdir()) == []
@@ -211,7 +211,7 @@ class TestRefused:
         self, verify: Verify, attested: Attested, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         found = watermark.WatermarkFinding(b"12345", 30.0, "")
-        monkeypatch.setattr(watermark, "find_watermark", lambda frames: found)
+        monkeypatch.setattr(watermark, "find_watermark", lambda frames, secret=None: found)
         assert verify(attested.output).verdict == "unproven"
 
     def test_outputs(self, ida_signs: SigningIdentity, tmp_path: Path) -> None:
