@@ -51,6 +51,7 @@ from countenance.training import guided, losses, model, runs
 from countenance.training.prepare import PersonFaces
 from countenance.training.presets import PRESETS
 from countenance.training.runs import Run, make_run
+from countenance.training.shares import Shares
 
 RESULT = Path(__file__).parent / "results" / "efficiency.json"
 PEOPLE = (made_faces(24, 1), made_faces(24, 2))  # what the pictures show costs nothing
@@ -140,6 +141,31 @@ def _before(run: Any) -> contextlib.ExitStack:
     return stack
 
 
+@contextlib.contextmanager
+def layers_shared(run: Any) -> Iterator[None]:
+    """Each layer by all threads, instead of a share of the faces by each."""
+    with patch.object(run, "_shares", Shares(run.model, run.counts, 1)):
+        yield
+
+
+@contextlib.contextmanager
+def layers_shared_before(run: Any) -> Iterator[None]:
+    """That, and all the rest undone as well."""
+    with layers_shared(run), _before(run):
+        yield
+
+
+@contextlib.contextmanager
+def one_thread() -> Iterator[None]:
+    """In which a run is made that steps in one thread, since neither counters nor clocks see into others."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+
+
 Variant = Callable[[Run], contextlib.AbstractContextManager[object]]
 AS_IT_IS = "as it is"
 VARIANTS: dict[str, dict[str, Variant]] = {
@@ -159,14 +185,21 @@ VARIANTS: dict[str, dict[str, Variant]] = {
         "bfloat16": lower_precision,
     },
 }
+SHARED: dict[str, Variant] = {
+    AS_IT_IS: VARIANTS["swift"][AS_IT_IS],
+    "each layer by all threads": layers_shared,
+    "before": layers_shared_before,
+}
+"""What is compared where swift's faces are shared out; what each idea gives is measured on one thread."""
 
 
 def flops(name: str, device: torch.device, *, as_written: bool, people: Sequence[PersonFaces] = PEOPLE) -> float:
     """FLOPs of a preset's network in one step, forwards and backwards."""
     recipe = PRESETS[name]
     part = 32 if name == "classic" else 1  # of the batch: its products grow with the batch alone, and take long
-    run = make_run(replace(recipe, batch_size=recipe.batch_size // part), people, device=device, seed=0)
     with contextlib.ExitStack() as stack:
+        stack.enter_context(one_thread())
+        run = make_run(replace(recipe, batch_size=recipe.batch_size // part), people, device=device, seed=0)
         # The same gradient without matrix products, so that only the network's are counted.
         stack.enter_context(patch.object(losses, "ssim_map", lambda a, b: a * b))
         if as_written:
@@ -207,7 +240,7 @@ def stopwatch(run: Any, device: torch.device) -> Iterator[dict[str, list[float]]
         yield spent
 
 
-def shares(run: Run, device: torch.device, steps: int) -> dict[str, dict[str, float]]:
+def parts(run: Run, device: torch.device, steps: int) -> dict[str, dict[str, float]]:
     """Each part's share of a step; the rest is the drawing of rows, their taking and Python itself."""
     found: dict[str, list[float]] = {}
     for number in range(steps):
@@ -232,12 +265,13 @@ def measured(name: str, device: torch.device, threads: int, rounds: int, steps: 
     known = {way: flops(name, device, as_written=way == "as_written") for way in ("executed", "as_written")}
     run = make_run(PRESETS[name], PEOPLE, device=device, seed=0)
     run.step(0)
+    shared = name == "swift" and device.type == "cpu" and threads > 1
     warming = 0 if name == "classic" else 1  # rounds: a step of classic's is long enough to hide it
     seen: dict[str, list[Spent]] = {}
     peaks: dict[str, list[Spent]] = {"float32": [], "bfloat16": []}
     for number in range(rounds + warming):
         found = {str(kind).removeprefix("torch."): peak(kind, device) for kind in (torch.float32, torch.bfloat16)}
-        for variant, entered in VARIANTS[name].items():
+        for variant, entered in (SHARED if shared else VARIANTS[name]).items():
             with entered(run):
                 both = timed(lambda: [run.step(step) for step in range(steps)], device)
             if number >= warming:
@@ -273,8 +307,7 @@ def measured(name: str, device: torch.device, threads: int, rounds: int, steps: 
             for kind, found in peaks.items()
         },
         "rows": rows,
-        "parts": shares(run, device, rounds),
-        "roofline": roofline(run, device, rounds),
+        **({} if shared else {"parts": parts(run, device, rounds), "roofline": roofline(run, device, rounds)}),
     }
 
 

@@ -18,7 +18,8 @@ FEW = [faces.take(list(range(10))) for faces in efficiency.PEOPLE]
 
 @pytest.fixture(scope="module")
 def run():
-    return make_run(replace(PRESETS["swift"], batch_size=2), FEW, device=CPU, seed=0)
+    with efficiency.one_thread():
+        return make_run(replace(PRESETS["swift"], batch_size=2), FEW, device=CPU, seed=0)
 
 
 def classic_products(batch: int) -> int:
@@ -82,8 +83,18 @@ def test_every_variant_learns_the_same(run) -> None:
     assert [run.step(iteration).loss for iteration in range(2)] == wanted  # and all of them were left again
 
 
+def test_shared_layers_learn_the_same() -> None:
+    losses = {}
+    for name, entered in efficiency.SHARED.items():
+        run = make_run(replace(PRESETS["swift"], batch_size=2), FEW, device=CPU, seed=0)
+        with entered(run):
+            losses[name] = [run.step(iteration).loss for iteration in range(2)]
+    for found in losses.values():
+        assert found == pytest.approx(losses[efficiency.AS_IT_IS], rel=1e-4)
+
+
 def test_a_step_is_parted_without_a_gap(run) -> None:
-    parts = efficiency.shares(run, CPU, 1)
+    parts = efficiency.parts(run, CPU, 1)
     assert set(parts) == {
         *("batch", "forward", "loss", "backward", "clipping", "optimiser", "averaging", "rest"),
     }

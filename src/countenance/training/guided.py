@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from countenance.training.batches import driver_of
-from countenance.training.losses import TERMS, LossTerms, guided_loss, ssim_map
+from countenance.training.losses import TERMS, WHOLE, LossTerms, Part, guided_loss, ssim_map
 from countenance.training.model import low_pass
 
 if TYPE_CHECKING:
@@ -84,11 +84,11 @@ def guided_batch(faces: GuidedFaces, other_colour: Tensor, driver_size: int, gen
 
 
 def guided_step(
-    model: GuidedModel, batch: GuidedBatch, person: str, *, terms: LossTerms = TERMS
+    model: GuidedModel, batch: GuidedBatch, person: str, *, terms: LossTerms = TERMS, part: Part = WHOLE
 ) -> tuple[Tensor, dict[str, float]]:
-    """Loss of one batch of ``person`` under the weights of ``terms``, and each term before it was weighed."""
+    """Loss of a batch of ``person``, or of part of one, and each term unweighed, see :func:`guided_loss`."""
     output = model(batch.driver, batch.reference, batch.light, batch.face, person)
-    return guided_loss(output, batch.target, batch.weight, batch.mask, terms=terms)
+    return guided_loss(output, batch.target, batch.weight, batch.mask, terms=terms, part=part)
 
 
 def finish(output: GuidedOutput, reference: Tensor, averaged: Tensor) -> Tensor:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 from torch import Tensor
@@ -14,7 +14,7 @@ from torch.nn import functional
 if TYPE_CHECKING:
     from countenance.training.model import GuidedOutput
 
-__all__ = ["TERMS", "LossTerms", "contrast_l1", "detail_band", "guided_loss", "masked_l1", "ssim_map"]
+__all__ = ["TERMS", "WHOLE", "LossTerms", "Part", "contrast_l1", "detail_band", "guided_loss", "masked_l1", "ssim_map"]
 
 _C1, _C2 = 0.01**2, 0.03**2
 
@@ -122,8 +122,22 @@ TERMS = LossTerms()
 """The product's own."""
 
 
+class Part(NamedTuple):
+    """How much of a batch some of its faces are: their share of the weight that is counted, and of the pictures.
+
+    The losses of all parts of a batch, each with its own part, add up to the loss of the whole.
+    """
+
+    counted: float = 1.0
+    pictures: float = 1.0
+
+
+WHOLE = Part()
+"""All of a batch."""
+
+
 def guided_loss(
-    output: GuidedOutput, target: Tensor, weight: Tensor, mask: Tensor, *, terms: LossTerms = TERMS
+    output: GuidedOutput, target: Tensor, weight: Tensor, mask: Tensor, *, terms: LossTerms = TERMS, part: Part = WHOLE
 ) -> tuple[Tensor, dict[str, float]]:
     """The loss of the guided family and its terms.
 
@@ -136,6 +150,7 @@ def guided_loss(
         weight: ``(B, 1, S, S)``, how much each pixel counts.
         mask: ``(B, 1, S, S)`` in [0, 1], the face region that the mask must predict.
         terms: how much each term weighs in the loss.
+        part: what of a batch these faces are, where the loss is to be added to that of the others.
 
     Returns:
         the loss, and each term before it was weighed.
@@ -144,6 +159,7 @@ def guided_loss(
     colour = masked_l1(output.base, target, weight)
     predicted = functional.binary_cross_entropy_with_logits(output.mask_logits, mask)
     detail = contrast_l1(output.base, target, weight) if terms.detail else colour.new_zeros(())  # a tenth of the step
-    loss = terms.structure * structure + terms.colour * colour + terms.mask * predicted + terms.detail * detail
+    inside = terms.structure * structure + terms.colour * colour + terms.detail * detail
+    loss = part.counted * inside + part.pictures * (terms.mask * predicted)
     values = {"structure": structure, "colour": colour, "mask": predicted, "detail": detail}
     return loss, {name: float(value.detach()) for name, value in values.items()}

@@ -14,7 +14,7 @@ from torch.nn import functional
 from countenance.allocator import keep_freed_memory
 from countenance.training.batches import CLASSIC_WINDOW, classic_pairs, iteration_generator
 from countenance.training.checkpoint import load_weights
-from countenance.training.guided import guided_batch, guided_step, held_out_score
+from countenance.training.guided import guided_batch, held_out_score
 from countenance.training.losses import ssim_map
 from countenance.training.model import PEOPLE, ClassicModel, GuidedModel
 from countenance.training.painting import ClassicDrawn, ClassicPainter, GuidedDrawn, GuidedPainter, Look
@@ -22,6 +22,7 @@ from countenance.training.prepare import evenly, prepare_guided, split
 from countenance.training.reference import mean_shape_cm
 from countenance.training.scores import NOBODY, HeldOut, cross_identity, lay_in
 from countenance.training.shading import mean_texture
+from countenance.training.shares import Shares
 from countenance.training.state import named, optimiser_tensors, restore_optimiser, set_rate
 from countenance.training.stored import channels_first, crops_to_take
 from countenance.types import BLENDSHAPES, AlignedFace, FaceLandmarks
@@ -236,6 +237,10 @@ class GuidedRun:
         self.preset, self.seed, self.device = preset, seed, device
         self.model = GuidedModel(preset).to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.averaged = copy.deepcopy(self.model).requires_grad_(False)
+        counts = (preset.batch_size, max(preset.batch_size // 2, 1))
+        self.counts = dict(zip(PEOPLE, counts, strict=True))
+        threads = torch.get_num_threads() if device.type == "cpu" else 1
+        self._shares = Shares(self.model, self.counts, threads)
         self.optimiser = torch.optim.AdamW(
             self.model.parameters(),
             lr=preset.learning_rate,
@@ -291,22 +296,18 @@ class GuidedRun:
         """One batch of the lender and half a batch of the performer, whose decoder only serves the encoder."""
         generator = iteration_generator(self.seed, iteration, self.device)
         self.optimiser.zero_grad()
-        total, samples = 0.0, 0
-        for person, other, count in (
-            (PEOPLE[0], PEOPLE[1], self.preset.batch_size),
-            (PEOPLE[1], PEOPLE[0], max(self.preset.batch_size // 2, 1)),
-        ):
+        batches = {}
+        for person, other in (PEOPLE, PEOPLE[::-1]):
             faces = self.faces[person]
-            rows = torch.randint(len(faces.colour), (count,), generator=generator, device=self.device)
-            batch = guided_batch(faces.take(rows), self.faces[other].colour, self.preset.input_size, generator)
-            loss, _ = guided_step(self.model, batch, person)
-            loss.backward()  # type: ignore[no-untyped-call]
-            total += float(loss.detach()) * count
-            samples += count
+            size = (self.counts[person],)
+            rows = torch.randint(len(faces.colour), size, generator=generator, device=self.device)
+            colour = self.faces[other].colour
+            batches[person] = guided_batch(faces.take(rows), colour, self.preset.input_size, generator)
+        loss = self._shares.backward(batches)
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
         self.optimiser.step()
         self._average(iteration)
-        return Step(samples, total / samples)
+        return Step(sum(self.counts.values()), loss)
 
     @torch.no_grad()
     def _average(self, iteration: int) -> None:
