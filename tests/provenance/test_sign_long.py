@@ -114,9 +114,9 @@ class TestTree:
             yield "a proof cut out", whole[:box] + whole[box + length :]
             yield "a proof twice", whole[: box + length] + whole[box:]
         for size, what in ((-leaf, "a leaf fewer"), (leaf, "a leaf more")):
-            length = (end - begin + 8 + size).to_bytes(4, "big")
+            head = (end - begin + 8 + size).to_bytes(4, "big")
             inner = whole[begin : end + size] if size < 0 else whole[begin:end] + whole[end - leaf : end]
-            yield what, whole[: begin - 8] + length + whole[begin - 4 : begin] + inner + whole[end:]
+            yield what, whole[: begin - 8] + head + whole[begin - 4 : begin] + inner + whole[end:]
 
     def test_every_change_shows(self, whole: bytes, identity: SigningIdentity, tmp_path: Path) -> None:
         path = tmp_path / "film.mp4"
