@@ -1,8 +1,12 @@
 """Does a long conversion need more memory than a short one? Peak RSS of 10 seconds and of 10 minutes of 720p footage.
 
-Each clip is converted by a process of its own, in segments and with the join, with networks and a painter of faces
-that cost next to nothing and need no memory of their own: what is measured is the pipeline. (The real networks'
+Each clip is converted and signed by a process of its own, in segments and with the join, with networks and a painter of
+faces that cost next to nothing and need no memory of their own: what is measured is the pipeline. (The real networks'
 sessions add a constant.) The long clip is the short one's packets over and over, so that its frames cost the same.
+
+A peak is the moment at which most pictures happened to wait between the stages, and the more frames there are, the
+higher it is found. So the memory is also looked at after each frame: its median over the first and the last frames of
+the long clip (without the very first) tells what is kept a frame.
 
     .venv/bin/python bench/conversion_memory.py [--seconds 10 600] [--result bench/results/conversion_memory.json]
 """
@@ -12,11 +16,11 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import resource
 import subprocess
 import sys
 import tempfile
 import time
+from array import array
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -29,8 +33,9 @@ import numpy as np
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "tests" / "conversion"))
 RESULT = Path(__file__).parent / "results" / "conversion_memory.json"
-SCHEMA = 1
+SCHEMA = 2
 WIDTH, HEIGHT, RATE, LOOP = 1280, 720, 25, 250
+WARM = 50  # frames until every queue has been full once
 LIMIT_MB, LIMIT_GROWTH = 1200.0, 0.05
 
 
@@ -120,8 +125,28 @@ class Seer:
         return Mask(np.ones((128, 128), np.float32), "occlusion")
 
 
+def resident_mb() -> float:
+    """What this process has in memory at the moment."""
+    pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
+    return pages * os.sysconf("SC_PAGESIZE") / 2**20
+
+
+def sign(unsigned: Path, footage: Path) -> None:
+    """Give a render its credentials, as a swap does at its end."""
+    from countenance.provenance.identity import SigningIdentity
+    from countenance.provenance.label import LABEL_TEXT
+    from countenance.provenance.manifest import RenderClaim
+    from countenance.provenance.sign import sign_file
+
+    claim = RenderClaim(
+        "urn:uuid:0", "0" * 64, "research", datetime.now(UTC), "swift", LABEL_TEXT, b"\x01\x02\x03\x04\x05"
+    )
+    identity = SigningIdentity.load_or_create(footage.parent / "home")
+    sign_file(unsigned, unsigned.with_stem("signed"), parent=footage, claim=claim, identity=identity)
+
+
 def child(footage: Path) -> None:
-    """Convert once and say how much memory that took at most."""
+    """Convert and sign once, and say how much memory that took."""
     from fake_world import PERFORMER, swap_identity
 
     from countenance.conversion.pipeline import convert
@@ -129,18 +154,42 @@ def child(footage: Path) -> None:
     from countenance.provenance.label import draw_label
     from countenance.provenance.watermark import Watermarker
 
+    seen = array("f")
+    out = footage.with_name(f"out-{footage.name}")
     report = convert(
         footage,
-        footage.with_name(f"out-{footage.name}"),
+        out,
         swapper=swap_identity,
         performer_template=PERFORMER,
         label=draw_label,
         watermark=Watermarker(b"\x01\x02\x03\x04\x05", (HEIGHT, WIDTH)),
         perception=Seer(),  # type: ignore[arg-type]
         settings=ConvertSettings(performer_cosine=0.65, preset="ultrafast"),
+        progress=lambda *_: seen.append(resident_mb()),
     )
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024.0
-    print(json.dumps({"frames": report.frames, "replaced": report.replaced, "peak_mb": round(peak, 1)}))
+    converted_mb, bytes_signed = peak_mb(), out.stat().st_size
+    sign(out, footage)
+    part = max(1, (len(seen) - WARM) // 4)
+    first, last = float(np.median(seen[WARM : WARM + part])), float(np.median(seen[-part:]))
+    kept = (last - first) * 2**20 / max(len(seen) - WARM - part, 1)
+    facts = {
+        "frames": report.frames,
+        "replaced": report.replaced,
+        "peak_converted_mb": converted_mb,
+        "peak_mb": peak_mb(),
+        "signed_mb": round(bytes_signed / 1e6, 1),
+        "median_first_mb": round(first, 1),
+        "median_last_mb": round(last, 1),
+        "kept_bytes_a_frame": round(kept),
+    }
+    print(json.dumps(facts))
+
+
+def peak_mb() -> float:
+    """The most that this process has had in memory so far."""
+    from countenance.memory import peak_rss_bytes
+
+    return round((peak_rss_bytes() or 0) / 2**20, 1)
 
 
 def measure(footage: Path) -> dict[str, Any]:

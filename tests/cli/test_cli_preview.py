@@ -37,10 +37,10 @@ class Viewer:
 
     def _watch(self, address: str) -> None:
         with urlopen(f"{address}stream") as stream:
-            while line := stream.readline():
-                if line.startswith(b"Content-Length: "):
-                    stream.readline()
-                    self.pictures.append(stream.read(int(line.split()[1])))
+            boundary = f"--{stream.headers.get_param('boundary')}\r\n".encode()
+            parts = stream.read().split(boundary)[1:]
+        self.pictures = [body.removesuffix(b"\r\n") for _, _, body in (part.partition(b"\r\n\r\n") for part in parts)]
+        assert self.pictures.pop() == b""  # the head of a picture that did not come any more
         with urlopen(f"{address}status") as answer:
             self.status = json.loads(answer.read())
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from countenance.allocator import give_back_freed_memory
 from countenance.atomic import work_folder
 from countenance.conversion import state
 from countenance.conversion.decide import DecidedFrame, Decider
@@ -296,6 +297,7 @@ class _Job:
                 began = perf_counter()
                 if self._starts_segment(painted.frame.index):
                     writer.finish(self._memories.pop(painted.frame.index) | self._counted())
+                    give_back_freed_memory()
                 stage = "marks"
                 with self.watch("marks"):
                     rgb = marked(painted.frame.rgb, label, watermark)

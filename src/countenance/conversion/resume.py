@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = ["FootageFacts", "require_space", "told"]
 
+_COPIES = 4  # the signed file, and three that the library works with (provenance.sign)
 _SPARE_BYTES = 2**20
 _IN_WORDS = {
     "footage": "was made from other footage",
@@ -76,8 +77,8 @@ class FootageFacts:
 
 
 def require_space(unsigned: Path) -> None:
-    """Raise ``OutputError`` when there is no room for signing, which writes a copy: while what is finished is kept."""
-    size = unsigned.stat().st_size
+    """Raise ``OutputError`` when there is no room for signing, which writes copies: while what is finished is kept."""
+    size = _COPIES * unsigned.stat().st_size
     if shutil.disk_usage(unsigned.parent).free < size + size // 50 + _SPARE_BYTES:
         raise OutputError(
             f"The disk is full: signing needs {size // 10**6 + 1} MB more. Free some space and run the same command "

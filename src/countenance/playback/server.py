@@ -29,6 +29,7 @@ MOST_CONNECTIONS = 8
 """At once; a browser takes three."""
 
 _BOUNDARY = "countenance-frame"
+_PART = f"--{_BOUNDARY}\r\nContent-Type: image/jpeg\r\n\r\n".encode()
 _POLL_SECONDS = 0.5
 
 
@@ -115,7 +116,7 @@ class _Answer(QuietAnswer):
         channel = self._preview.channel
         self.send_response(HTTPStatus.OK)
         self.end({"Content-Type": f"multipart/x-mixed-replace; boundary={_BOUNDARY}"})
-        self.wfile.write(f"--{_BOUNDARY}\r\n".encode())
+        self.wfile.write(_PART)
         channel.watched.set()
         number = 0
         with suppress(OSError):  # the page was closed, or takes nothing any more
@@ -126,9 +127,8 @@ class _Answer(QuietAnswer):
                     self._send(shown)
 
     def _send(self, shown: Shown) -> None:
-        """A part, and the boundary after it at once: browsers show a part when they see where it ends."""
-        head = f"Content-Type: image/jpeg\r\nContent-Length: {len(shown.jpeg)}\r\n\r\n"
-        self.wfile.write(head.encode() + shown.jpeg + f"\r\n--{_BOUNDARY}\r\n".encode())
+        """A part, and the head of the next one at once: Chromium shows a picture when it has read that, not before."""
+        self.wfile.write(shown.jpeg + b"\r\n" + _PART)
 
 
 @lru_cache(maxsize=1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import mmap
+from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -14,6 +15,7 @@ __all__ = [
     "FAILURES_OF_BINDING",
     "FAILURES_OF_TIME",
     "FAILURES_OF_TRUST",
+    "PIECE_BYTES",
     "STORE_TYPE",
     "VALIDITY",
     "codes",
@@ -22,6 +24,7 @@ __all__ = [
     "failure_codes",
     "has_remains",
     "is_elsewhere",
+    "is_hashed_piecewise",
     "media_type",
     "parent_type",
     "read_store",
@@ -56,6 +59,7 @@ _STORE_MARKS = (
 )
 _IN_ALL_MARKS = b"c2pa"
 _BLOCK = 1024 * 1024  # bytes read at a time
+_HELD_BYTES = 16 * 2**20  # a larger copy lies in a nameless file; pictures are smaller
 _SIDECAR_LIMIT = 64 * 2**20  # bytes; it is read whole
 
 FAILURES_OF_TRUST = frozenset({"signingCredential.untrusted"})
@@ -75,6 +79,9 @@ FAILURES_OF_BINDING = frozenset(
     }
 )
 """Failure codes that say: the signed statements are whole, and the bytes around them are other ones."""
+
+PIECE_BYTES = 4 * 2**20
+"""Bytes of a film's pictures and sound under each leaf of its tree of hashes."""
 
 STORE_TYPE = "application/c2pa"
 """MIME type of a manifest store by itself."""
@@ -104,16 +111,17 @@ def sidecar_path(path: Path) -> Path:
     return path.with_suffix(".c2pa")
 
 
-def context(trusted_pem: str = "", time_pem: str = "") -> c2pa.Context:
+def context(trusted_pem: str = "", time_pem: str = "", *, piecewise: bool = False) -> c2pa.Context:
     """The library's settings: offline, no thumbnails, check what was written, trust these authorities only.
 
     Args:
         trusted_pem: certificates of trusted authorities, PEM, one after the other; may be empty.
         time_pem: those of timestamp services, who cannot vouch for signers.
+        piecewise: hash what is signed in pieces of :data:`PIECE_BYTES` (see :func:`is_hashed_piecewise`).
     """
     settings: dict[str, Any] = {
         "version": 1,
-        "core": {"allowed_network_hosts": []},
+        "core": {"allowed_network_hosts": [], "backing_store_memory_threshold_in_mb": _HELD_BYTES // 2**20},
         "verify": {
             "verify_after_reading": True,
             "verify_after_sign": True,
@@ -134,7 +142,40 @@ def context(trusted_pem: str = "", time_pem: str = "") -> c2pa.Context:
         trust["anchors"] = [{"trust_anchors": time_pem, "trust_kind": "tsa", "trust_uri": "time"}]
     if trust:
         settings["trust"] = trust
+    if piecewise:
+        settings["core"]["merkle_tree_chunk_size_in_kb"] = PIECE_BYTES // 1024
     return c2pa.Context.from_dict(settings)
+
+
+def is_hashed_piecewise(path: Path) -> bool:
+    """Whether a film's credentials are to have a tree of hashes (C2PA's Merkle tree) and not one hash of all its bytes.
+
+    For the one hash the library reads up to 512 MB into the memory. Of MP4 and MOV alone there are trees, and it makes
+    them right (0.38.1) where all pictures and sound lie in one box, as in whatever we write.
+
+    Raises:
+        OSError: the file cannot be read.
+    """
+    if path.suffix.lower() not in (".mp4", ".m4v", ".mov"):
+        return False
+    lengths = [length for name, length in _outer_boxes(path) if name in (b"mdat", b"moof")]
+    return len(lengths) == 1 and lengths[0] > PIECE_BYTES
+
+
+def _outer_boxes(path: Path) -> Iterator[tuple[bytes, int]]:
+    """Type and length of each outermost box (ISO/IEC 14496-12, 4.2)."""
+    size = path.stat().st_size
+    with path.open("rb") as stream:
+        position = 0
+        while position + 8 <= size:
+            stream.seek(position)
+            header = stream.read(16)
+            length = int.from_bytes(header[:4], "big")
+            if length == 1:  # a longer one follows
+                length = int.from_bytes(header[8:16], "big")
+            length = max(length, 8) if length else size - position  # 0: to the end
+            yield header[4:8], length
+            position += length
 
 
 def read_store(

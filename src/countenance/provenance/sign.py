@@ -8,6 +8,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
@@ -41,6 +42,9 @@ __all__ = [
     "sign_sheet",
     "sign_stream",
 ]
+
+
+_COPYING = threading.Lock()  # one file at a time says where its copies go
 
 
 class Signs(Protocol):
@@ -243,14 +247,34 @@ def _sign(
     ingredient = footage_ingredient(parent_kind) | {"title": title}
     disclosed = claim.disclose_footage and footage in ("intact", "broken") and credentials.embeds(parent)
     with ExitStack() as stack:
+        stack.enter_context(_copies_in(destination.parent))
         source = stack.enter_context(unsigned.open("rb"))
         target = stack.enter_context(destination.open("w+b"))
         shown = stack.enter_context(parent.open("rb")) if disclosed else None
         embedded = credentials.embeds(destination)
-        manifest = sign_stream(source, target, kind, definition, ingredient, signer, embedded, shown)
+        pieces = credentials.is_hashed_piecewise(unsigned)
+        manifest = sign_stream(source, target, kind, definition, ingredient, signer, embedded, shown, piecewise=pieces)
         target.flush()
         os.fsync(target.fileno())
     return manifest
+
+
+@contextmanager
+def _copies_in(folder: Path) -> Iterator[None]:
+    """The library's copies of a large file lie in this folder while it works, in files that never have a name.
+
+    The system's folder for such files may be on another disk, one without room or without encryption, or in memory.
+    """
+    with _COPYING:
+        before = os.environ.get("TMPDIR")
+        os.environ["TMPDIR"] = str(folder.absolute())
+        try:
+            yield
+        finally:
+            if before is None:
+                del os.environ["TMPDIR"]
+            else:
+                os.environ["TMPDIR"] = before
 
 
 def _has_account(parent: Path) -> bool:
@@ -275,8 +299,12 @@ def sign_stream(
     signer: SignerOf,
     embedded: bool,
     disclosed: BinaryIO | None = None,
+    *,
+    piecewise: bool = False,
 ) -> bytes:
     """Sign ``source`` into ``target``; ``disclosed`` is a parent whose own credentials come along.
+
+    ``piecewise`` as :func:`countenance.provenance.credentials.is_hashed_piecewise` says.
 
     Returns:
         The manifest store; only where it is ``embedded`` is it in ``target``, too.
@@ -288,7 +316,7 @@ def sign_stream(
         definition["ingredients"] = [parent, *definition["ingredients"]]
     try:
         with ExitStack() as stack:
-            settings = stack.enter_context(credentials.context(signer.identity.authority_pem))
+            settings = stack.enter_context(credentials.context(signer.identity.authority_pem, piecewise=piecewise))
             builder = stack.enter_context(c2pa.Builder(definition, context=settings))
             if parent is not None:
                 builder.set_intent(c2pa.C2paBuilderIntent.EDIT)

@@ -248,7 +248,8 @@ class PatchFolder:
 
     def first(self) -> list[Path]:
         """One of the pictures that were written, or none where no face was painted."""
-        return sorted(self.folder.glob(f"*/*.{self._form}"))[:1]
+        first = min(self.folder.glob(f"*/*.{self._form}"), default=None)  # a film has hundreds of thousands
+        return [] if first is None else [first]
 
     def _head(self) -> dict[str, Any]:
         info, claim = self._info, self._signer.claim
