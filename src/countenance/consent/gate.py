@@ -105,6 +105,7 @@ def require_consent(
     with Ledger(project.ledger_path, clock=lambda: now).exclusive() as book:
         book.verify()
         try:
+            _require_no_destruction(book, lender, performer)
             record, status = covering_record(project, work, book, evidence.lender, now)
             standing = performer_basis(project, work, book, evidence.performer, now)
             faces = _compare_faces(project, work, record, embeddings, embedder_id)
@@ -205,6 +206,19 @@ def still_in_force(
             yield book, status
             return
     raise refused
+
+
+def _require_no_destruction(book: Book, *people: str) -> None:
+    """A destruction that was interrupted leaves some files whole, and none of them may be used."""
+    stage = {
+        entry.facts.get("person"): entry.facts.get("stage") for entry in book.entries() if entry.kind == "destruction"
+    }
+    for person in people:
+        if stage.get(person, "done") != "done":
+            raise ConsentError(
+                f"Everything of {person} is being destroyed, and that was interrupted. Finish it first: countenance "
+                f"forget {person}."
+            )
 
 
 def _require_not_forgotten(book: Book, permit: Permit) -> None:
