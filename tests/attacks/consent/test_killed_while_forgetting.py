@@ -1,4 +1,4 @@
-"""A destruction that is killed: nothing half-destroyed can be used, nothing is certified, and the same command ends it."""
+"""A destruction that is killed: what is left cannot be used, nothing is certified, and the same command ends it."""
 
 from __future__ import annotations
 
