@@ -168,7 +168,7 @@ def test_a_record_that_cannot_be_used_is_not_accepted(world: World) -> None:
 def test_a_stricter_record_is_obeyed(world: World) -> None:
     request = world.request()
     request["terms"]["face"]["threshold"] = 0.8
-    assert statement_text(Terms.from_json(request["terms"])) == request["statement"]["text"]
+    assert statement_text(Terms.from_json(request["terms"]), "en") == request["statement"]["text"]
     data = both_sign(request, world.key, clock=world.clock)
     accept_record(world.project, "vera", data, clock=world.clock)
     faces = faces_at(world.centre, np.full(50, 0.85))
@@ -185,7 +185,7 @@ def test_a_record_may_forbid_training(world: World) -> None:
         world.gate(act="train")
     assert world.gate(act="swap").act == "swap"
     terms = parse_record(world.project.consent_path("vera").read_bytes())
-    assert "No computer program may learn" in statement_text(terms)
+    assert "No computer program may learn" in statement_text(terms, "en")
 
 
 def test_accepting_where_one_cannot_write(world: World) -> None:
