@@ -124,11 +124,18 @@ class Bench:
     """The pair, prepared once; every row begins with fresh weights."""
 
     def __init__(self, world: World, every: int) -> None:
-        arrays = load_faces(world.project, LENDER)
+        arrays = [load_faces(world.project, name) for name in (LENDER, PERFORMER)]
+        lender, performer = (reembed(of, world.see.embedder) for of in arrays)
         for act in ("train", "swap"):
-            embeddings = reembed(arrays, world.see.embedder)
-            require_consent(world.project, LENDER, PERFORMER, act=act, embeddings=embeddings)  # type: ignore[arg-type]
-        people = person_faces(arrays), person_faces(load_faces(world.project, PERFORMER))
+            require_consent(
+                world.project,
+                LENDER,
+                PERFORMER,
+                act=act,  # type: ignore[arg-type]
+                embeddings=lender,
+                performer_embeddings=performer,
+            )
+        people = person_faces(arrays[0]), person_faces(arrays[1])
         self.recipe, self.device = preset("swift"), torch.device("cpu")
         self.run = GuidedRun(self.recipe, people, device=self.device, seed=0)
         looks = [

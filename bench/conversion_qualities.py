@@ -31,7 +31,8 @@ from countenance.project import Project
 from countenance.provenance.label import draw_label
 from countenance.provenance.watermark import Watermarker
 from countenance.render import Extras
-from countenance.render.job import Job, performer_template
+from countenance.render.job import Job
+from countenance.training.scores import template_of
 from countenance.types import Frame
 
 RESULT = Path(__file__).parent / "results" / "conversion_qualities.json"
@@ -63,8 +64,9 @@ def measured(project: Project, frames: int, rounds: int) -> dict[str, dict[str, 
             settings_for(), Extras(), label_shown=True,
         )  # fmt: skip
         faces = job.lender_faces(see)
-        swapper = job.model(job.permit(faces, see), faces, None)
-        template = performer_template(project, "performer")
+        performer = job.performer_faces(see)
+        swapper = job.model(job.permit(faces, performer, see), faces, None)
+        template = template_of(performer)
         for name, by in SIZES.items():
             clip = enlarged(Path(folder) / f"{by}.mp4", frames, by)
             info = probe(clip)

@@ -206,7 +206,9 @@ def convert_case(project: Project, preset: str) -> dict[str, Any]:
     size, scratch = PRESETS[preset].crop_size, scratch_of(project)
     faces = load_faces(project, LENDER, size, scratch=scratch)
     screen_faces(LENDER, faces, see)
-    require_consent(project, LENDER, PERFORMER, act="swap", embeddings=reembed(faces, see.embedder))
+    performer = reembed(load_faces(project, PERFORMER, size, scratch=scratch_of(project)), see.embedder)
+    lender = reembed(faces, see.embedder)
+    require_consent(project, LENDER, PERFORMER, act="swap", embeddings=lender, performer_embeddings=performer)
     swapper = load_swapper(project, LENDER, PERFORMER, preset=preset, device="cpu", lender_faces=faces)
     with FaceSet.open(project.faceset_path(PERFORMER), project.key()) as faceset:
         some = faceset.load_some([record.id for record in faceset.records("kept")[:BATCH]], crop_size=size)

@@ -240,9 +240,9 @@ class World:
         recipe = SaehdRecipe("df" if stage.system == "saehd-df" else "liae")
         folder = self.folder / stage.system
         checkpoint = folder / "checkpoint.safetensors"
-        faces = load_faces(self.project, LENDER)
+        lender, performer = (reembed(load_faces(self.project, name), self.see.embedder) for name in (LENDER, PERFORMER))
         permit = require_consent(
-            self.project, LENDER, PERFORMER, act="train", embeddings=reembed(faces, self.see.embedder)
+            self.project, LENDER, PERFORMER, act="train", embeddings=lender, performer_embeddings=performer
         )
         run = SaehdRun(recipe, self._people(), device=torch.device("cpu"), seed=0)
         facts = replace(self._facts(recipe.to_json()), ledger_entry=permit.ledger_entry)

@@ -202,8 +202,11 @@ def render(
     def load(*_: Any, lender_faces: Any, **__: Any) -> SlowSwapper:
         embedder = World([]).perception().embedder
         from countenance.faceset.use import reembed
+        from countenance.training.train import load_faces
 
-        permit = require_consent(project, LENDER, PERFORMER, act="swap", embeddings=reembed(lender_faces, embedder))
+        faces = {"embeddings": lender_faces, "performer_embeddings": load_faces(project, PERFORMER)}
+        measured = {name: reembed(of, embedder) for name, of in faces.items()}
+        permit = require_consent(project, LENDER, PERFORMER, act="swap", **measured)
         permits.append(permit)
         facts = CheckpointFacts(
             {"name": "swift"}, LENDER, PERFORMER, permit.record_id, permit.record_sha256, "e", ("a", "b"), 5, 1, 1, 1.0,

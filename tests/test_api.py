@@ -39,10 +39,10 @@ def test_the_functions_have_the_names_of_the_commands() -> None:
     from countenance.cli import cli
 
     functions = {name for name in countenance.__all__ if inspect.isfunction(getattr(countenance, name))}
-    # Not functions: `forget` (there is a module of that name), weights and demo, whose name an identity bears, and
-    # where the project's key lies (`Project.key`, `countenance.vault`).
+    # Not functions: weights and demo, whose name an identity bears, and where the project's key lies (`Project.key`,
+    # `countenance.vault`).
     groups = {"consent", "ledger", "register"}
-    commands = set(cli.commands) - {"weights", "demo", "forget", "identity", "key", *groups}
+    commands = set(cli.commands) - {"weights", "demo", "identity", "key", *groups}
     for group in groups:
         for name, command in cli.commands[group].commands.items():  # type: ignore[attr-defined]
             below = getattr(command, "commands", None)

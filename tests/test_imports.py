@@ -24,7 +24,7 @@ LAYERS = [
     {"conversion"},
     {"provenance"},
     {"evaluation"},
-    {"render", "live", "playback", "forget"},
+    {"render", "live", "playback", "forgetting"},
     {"api", "api_consent", "api_evaluate", "api_ledger", "api_provenance", "api_verify"},
     {"demo", "commands", "cli", "__main__"},
 ]

@@ -42,12 +42,18 @@ def signed_record(project: Project, lender: str, key: SigningKey, *, clock: Cloc
     return both_sign(create_request(project, lender, witness=WITNESS, clock=clock, **options), key, clock=clock)
 
 
+def performer_faces(axis: int = 1) -> np.ndarray:
+    """Embeddings of a performer made of numbers: a person lies along an axis."""
+    rows = np.random.default_rng(7).normal(0, 0.02, (24, 128))
+    rows[:, axis] += 1.0
+    return rows
+
+
 def performer_agrees(
-    project: Project, performer: str = "ivan", *, clock: Clock = utc_now, **options: Any
+    project: Project, performer: str = "ivan", *, axis: int = 1, clock: Clock = utc_now, **options: Any
 ) -> ConsentRecord:
     """The performer's own record in the project: the face may be replaced. It is enrolled from numbers."""
-    rows = np.random.default_rng(7).normal(0, 0.02, (24, 128))
-    rows[:, 1] += 1.0
+    rows = performer_faces(axis)
     project.person_dir(performer).mkdir(parents=True, exist_ok=True)
     save_template(project.template_path(performer), enrol(rows, [33.0]), project.key())
     data = signed_record(project, performer, memory_key(), clock=clock, **{"replaced": True, **options})

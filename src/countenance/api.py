@@ -29,7 +29,7 @@ from countenance.api_consent import (
 )
 from countenance.api_evaluate import evaluate
 from countenance.api_ledger import consent_status_check, consent_status_publish, ledger_export, ledger_verify
-from countenance.api_provenance import attest, register_add, register_export, register_list, register_serve
+from countenance.api_provenance import attest, forget, register_add, register_export, register_list, register_serve
 from countenance.api_verify import verify
 from countenance.errors import InputError, ProjectError
 from countenance.project import Project
@@ -68,6 +68,7 @@ __all__ = [
     "evaluate",
     "extract",
     "faces",
+    "forget",
     "ledger_export",
     "ledger_verify",
     "new",

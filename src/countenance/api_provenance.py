@@ -1,4 +1,4 @@
-"""The part of the Python API that is about accounts and registers; see :mod:`countenance.api`."""
+"""The part of the Python API that is about accounts, registers and destruction; see :mod:`countenance.api`."""
 
 from __future__ import annotations
 
@@ -11,14 +11,24 @@ from countenance.errors import InputError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from countenance.api_consent import AnyPath
+    from countenance.api_consent import AnyPath, AnyProject
+    from countenance.forgetting import Forgotten
     from countenance.progress import Progress
     from countenance.provenance.attest import Attested
+    from countenance.provenance.identity import SigningIdentity
     from countenance.provenance.manifest import RenderClaim
     from countenance.provenance.register import Registered
     from countenance.provenance.register_server import RegisterServer
 
-__all__ = ["RegisteredRender", "attest", "register_add", "register_export", "register_list", "register_serve"]
+__all__ = [
+    "RegisteredRender",
+    "attest",
+    "forget",
+    "register_add",
+    "register_export",
+    "register_list",
+    "register_serve",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +83,30 @@ def attest(
     target = source.with_name(f"{source.stem}.attested{source.suffix}") if output is None else Path(output)
     text = written_account(data, f"The account {path.name}")
     return attest_file(source, text, target, identity, overwrite=overwrite, progress=progress)
+
+
+def forget(
+    project: AnyProject, person: str, *, renders: bool = False, identity: SigningIdentity | None = None
+) -> Forgotten:
+    """Destroy everything of a person in a project: faces, enrolled template, models of every pair, previews.
+
+    It asks nothing, and cannot be undone; :func:`countenance.forgetting.plan_to_forget` tells beforehand what goes.
+    Interrupted, the same call goes on, and until it is done the gate refuses all work with this person. See
+    :func:`countenance.forgetting.forget`, also for what it raises.
+
+    Args:
+        project: where; nothing outside its folder is touched.
+        person: a lender or a performer.
+        renders: the person's finished renders in ``renders/`` too.
+        identity: who signs the certificate; this installation when None.
+    """
+    from countenance.api_consent import opened_project
+    from countenance.forgetting import forget as destroy
+    from countenance.project import user_data_dir
+    from countenance.provenance.identity import SigningIdentity
+
+    signer = identity or SigningIdentity.load_or_create(user_data_dir())
+    return destroy(opened_project(project), person, signer, renders=renders)
 
 
 def register_add(folder: AnyPath, files: Sequence[AnyPath]) -> list[RegisteredRender]:

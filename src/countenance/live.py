@@ -1,8 +1,8 @@
 """A view of a running training, without a server: a preview sheet and curves in the model's folder, after each score.
 
 The preview shows swapped faces, so it is made like a render: the consent record must be in force at that moment, the
-sheet carries label, watermark and signed Content Credentials, and the ledger knows its watermark. It exists only with
-all of them.
+screens look at what was painted, the sheet carries label, watermark and signed Content Credentials, and the ledger
+knows its watermark. It exists only with all of them.
 """
 
 from __future__ import annotations
@@ -19,8 +19,10 @@ from countenance.consent.clock import Clock, utc_now
 from countenance.consent.cover import Work, reasons_against
 from countenance.consent.ledger import Ledger
 from countenance.consent.record import parse_record
+from countenance.consent.refusals import refusals_entered
 from countenance.consent.strict_json import read_bounded
-from countenance.errors import ConsentError
+from countenance.conversion.screens import SheetScreen
+from countenance.errors import ConsentError, MinorError, SexualContentError
 from countenance.fonts import dejavu
 from countenance.provenance.label import LABEL_TEXT, draw_label, label_plate
 from countenance.provenance.watermark import PAYLOAD_BYTES, Watermarker
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from countenance.consent.record import ConsentRecord
+    from countenance.perception.perceive import Perception
     from countenance.project import Project
     from countenance.provenance.sign import Signs
     from countenance.training.checkpoint import CheckpointFacts
@@ -38,6 +41,7 @@ if TYPE_CHECKING:
 __all__ = ["LiveView", "coverage_of", "curves_png", "preview_sheet"]
 
 _WORK_PREFIX = ".countenance-preview-"
+_STOPPED = "The training was stopped, and nothing more of it was saved."
 _COLUMNS, _MOST_PAIRS = 3, 6
 
 _PAPER, _INK, _SOFT = (62, 62, 62), (232, 232, 232), (168, 168, 168)  # a neutral grey, against which skin is judged
@@ -61,6 +65,7 @@ class LiveView:
         preset: of the model.
         coverage: a PNG without faces to write as ``coverage.png`` when training has begun.
         identity: who signs; this installation when None.
+        perception: the networks; the real ones when None.
         clock: gives the present.
 
     Raises:
@@ -76,8 +81,14 @@ class LiveView:
         *,
         coverage: bytes | None = None,
         identity: Signs | None = None,
+        perception: Perception | None = None,
         clock: Clock = utc_now,
     ) -> None:
+        if perception is None:
+            from countenance.perception.perceive import Perception
+
+            perception = Perception()
+        self._screens = SheetScreen(perception, "training's preview")
         self._project, self._preset, self._clock = project, preset, clock
         self._work = Work(project.config.title, project.config.purpose, lender, performer, "train")
         self._coverage, self._identity = coverage, identity
@@ -96,6 +107,8 @@ class LiveView:
 
         Raises:
             ConsentError: the record is not in force any more, or is another one; nothing is written.
+            SexualContentError, MinorError: a screen refuses what was painted; there is no preview any more, and the
+                refusal is in the ledger.
             LedgerError: the ledger was tampered with; nothing is written.
             MarkError: a mark could not be made; the preview is as it was.
             OutputError: disk full or no permission; what could not be written is as it was.
@@ -113,8 +126,21 @@ class LiveView:
             self.preview.unlink(missing_ok=True)  # from before it was noted
             return
         pairs = run.preview()
-        if pairs:
+        if pairs and self._may_be_shown(pairs, facts, record):
             self._write_preview(self._marked(pairs, facts), facts, record)
+
+    def _may_be_shown(
+        self, pairs: Sequence[tuple[UInt8, UInt8]], facts: CheckpointFacts, record: ConsentRecord
+    ) -> bool:
+        """Ask the screens, before any mark is drawn that could hide something from them."""
+        about = {"lender": self._work.lender, "performer": str(self._work.performer), "act": "train"}
+        try:
+            with refusals_entered(self._project, **about, at="the training's preview"):
+                sheet = preview_sheet(pairs, _headings(facts))
+                return self._screens(pairs, sheet, adult_id_checked=record.adult_id_checked)
+        except (SexualContentError, MinorError) as error:
+            self.preview.unlink(missing_ok=True)  # an older one shows the same people
+            raise type(error)(f"{_STOPPED} {error}") from error
 
     def _record(self, facts: CheckpointFacts) -> ConsentRecord:
         """The record that the model is trained under, if it still covers this work."""
@@ -161,7 +187,7 @@ class LiveView:
             label_text=LABEL_TEXT,
             watermark_id=self._watermark,
             synthetic=record.synthetic,
-            screens=("sexual-content", "apparent-age"),  # both face sets passed them before training
+            screens=("sexual-content", "apparent-age"),
             scope_sha256=scope_sha256(record),
         )
         # The footage of a preview is the performer's face set; of a parent only the kind and its credentials are told.

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from two_signatures import WITNESS, WITNESS_KEY, both_sign
+from two_signatures import WITNESS, WITNESS_KEY, both_sign, performer_faces
 
 from countenance.consent.check import accept_record
 from countenance.consent.gate import Permit, require_consent
@@ -106,7 +106,8 @@ class World:
         return faces_of(self.centre, count, seed)
 
     def gate(self, **options: Any) -> Permit:
-        given: dict[str, Any] = {"act": "train", "embeddings": self.faces(), "clock": self.clock, **options}
+        given: dict[str, Any] = {"act": "train", "embeddings": self.faces(), "clock": self.clock}
+        given |= {"performer_embeddings": performer_faces(), **options}
         project, lender = given.pop("project", self.project), given.pop("lender", self.lender)
         return require_consent(project, lender, given.pop("performer", "ivan"), **given)
 

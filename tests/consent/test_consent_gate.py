@@ -9,14 +9,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from consent_world import PASSPHRASE, World, faces_at, payload_of
+from consent_world import PASSPHRASE, World, faces_at
 from two_signatures import both_sign
 
 from countenance.consent.check import accept_record, check_record
 from countenance.consent.clock import format_time, parse_time, utc_now
 from countenance.consent.jws import sign_document
 from countenance.consent.keys import generate_key
-from countenance.consent.record import RECORD_TYPE, parse_record
+from countenance.consent.record import parse_record
 from countenance.consent.revoke import REVOCATION_TYPE, revoke, sign_revocation
 from countenance.consent.statement import statement_text
 from countenance.consent.terms import Terms
@@ -168,7 +168,7 @@ def test_a_record_that_cannot_be_used_is_not_accepted(world: World) -> None:
 def test_a_stricter_record_is_obeyed(world: World) -> None:
     request = world.request()
     request["terms"]["face"]["threshold"] = 0.8
-    assert statement_text(Terms.from_json(request["terms"])) == request["statement"]["text"]
+    assert statement_text(Terms.from_json(request["terms"]), "en") == request["statement"]["text"]
     data = both_sign(request, world.key, clock=world.clock)
     accept_record(world.project, "vera", data, clock=world.clock)
     faces = faces_at(world.centre, np.full(50, 0.85))
@@ -178,14 +178,15 @@ def test_a_stricter_record_is_obeyed(world: World) -> None:
 
 
 def test_a_record_may_forbid_training(world: World) -> None:
-    payload = {**payload_of(world.record())}
-    payload["scope"] = {**payload["scope"], "train": False}
-    world.place(sign_document(payload, world.keys, RECORD_TYPE))
+    request = world.request()
+    request["terms"]["scope"]["train"] = False
+    request["statement"]["text"] = statement_text(Terms.from_json(request["terms"]), "en")
+    world.place(both_sign(request, world.key, clock=world.clock))
     with pytest.raises(ConsentError, match="does not allow training"):
         world.gate(act="train")
     assert world.gate(act="swap").act == "swap"
     terms = parse_record(world.project.consent_path("vera").read_bytes())
-    assert "No computer program may learn" in statement_text(terms)
+    assert "No computer program may learn" in statement_text(terms, "en")
 
 
 def test_accepting_where_one_cannot_write(world: World) -> None:

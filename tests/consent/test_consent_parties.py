@@ -89,17 +89,17 @@ def test_a_witness_is_who_the_lender_signed_for() -> None:
 @pytest.mark.parametrize("options", [{}, {"synthetic": True}, {"authority": WILL}, {"performers": ["ivan"]}], ids=str)
 def test_the_web_page_has_the_same_words(world: World, options: dict[str, Any]) -> None:
     terms = parse_request(world.request(**options, requester="Films <b>& Söhne"))
-    page = statement_page(terms)
+    page = statement_page(terms, "en")
     assert "<script" not in page
     assert "http" not in page
     assert "<b>" not in page
     body = html.unescape(re.sub(r"<[^>]*>", " ", page[page.index("<main>") :]))
-    plain = re.sub(r"^  - ", "  ", statement_text(terms), flags=re.MULTILINE)
+    plain = re.sub(r"^  - ", "  ", statement_text(terms, "en"), flags=re.MULTILINE)
     assert [word.upper() for word in words(body)] == [word.upper() for word in words(plain)]
 
 
 def test_a_nervous_reader_finds_what_there_is_to_know(world: World) -> None:
-    text = " ".join(statement_text(parse_request(world.request(id_document="passport"))).split())
+    text = " ".join(statement_text(parse_request(world.request(id_document="passport")), "en").split())
     for said in (
         "You may say no",
         "people who know you may recognise your face",
@@ -117,7 +117,7 @@ def test_a_nervous_reader_finds_what_there_is_to_know(world: World) -> None:
 
 
 def test_the_page_of_an_estate_speaks_to_the_estate(world: World) -> None:
-    text = " ".join(statement_text(parse_request(world.request(authority=WILL))).split())
+    text = " ".join(statement_text(parse_request(world.request(authority=WILL)), "en").split())
     assert "THE ESTATE OF VERA" in text
     assert "your face" not in text.lower()
     assert f"by a will: {WILL.description} (fingerprint of that document: {WILL.document_sha256})" in text
@@ -125,7 +125,7 @@ def test_the_page_of_an_estate_speaks_to_the_estate(world: World) -> None:
 
 
 def test_the_page_of_a_synthetic_person(world: World) -> None:
-    text = " ".join(statement_text(parse_request(world.request(synthetic=True))).split())
+    text = " ".join(statement_text(parse_request(world.request(synthetic=True)), "en").split())
     assert "nobody of flesh and blood is known to have it" in text
     assert "your face" not in text.lower().replace("is your own face", "")
 
@@ -182,7 +182,7 @@ def test_a_record_that_makes_the_enrolled_face_older(world: World) -> None:
     request = world.request(id_document="passport")
     request["terms"]["face"]["apparent_age"] = 30.0
     request["terms"]["adult"] = {"method": "apparent-age-median"}
-    request["statement"]["text"] = statement_text(Terms.from_json(request["terms"]))
+    request["statement"]["text"] = statement_text(Terms.from_json(request["terms"]), "en")
     data = both_sign(request, world.key, clock=world.clock)
     with pytest.raises(ConsentError, match=r"appears to be 30\.0 years old, and the enrolled face 22\.0"):
         accept_record(world.project, "vera", data, clock=world.clock)
@@ -229,7 +229,7 @@ def test_a_record_names_the_capture_that_its_face_comes_from(world: World) -> No
     evidence = captured(world)
     record = world.accept()
     assert record.face.capture == evidence
-    assert "said the digits" in " ".join(statement_text(record).split())
+    assert "said the digits" in " ".join(statement_text(record, "en").split())
     assert "a film of a challenge" in " ".join(check_record(record.data).terms)
     assert check_record(record.data, project=world.project, clock=world.clock).good
 
@@ -270,7 +270,7 @@ def test_the_witness_signs_with_nothing_but_the_file(world: World, tmp_path: Pat
     record = parse_record(
         witness_record(json.dumps(json.loads(half), indent=1).encode(), WITNESS_KEY, clock=world.clock)
     )
-    assert record.statement_sha256 == sha256_hex(statement_text(signed).encode())
+    assert record.statement_sha256 == sha256_hex(statement_text(signed, "en").encode())
 
 
 def test_a_payload_in_another_spelling_is_signed_as_it_is(world: World) -> None:

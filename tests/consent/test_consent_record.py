@@ -64,7 +64,7 @@ def test_terms_of_a_request(world: World) -> None:
     assert (terms.train, terms.derive, terms.label_required, terms.synthetic) == (True, False, True, False)
     default = parse_request(world.request())
     assert default.expires - default.not_before == timedelta(days=365)
-    assert default.id in statement_text(default)
+    assert default.id in statement_text(default, "en")
     assert default.id != terms.id
 
 
@@ -111,7 +111,7 @@ def test_sign_and_read_back(world: World) -> None:
     assert record.embedder_id == world.template.embedder_id
     assert 0.5 < record.threshold < 0.8
     assert record.face.apparent_age == 35.0
-    assert record.statement_sha256 == hashlib.sha256(statement_text(record).encode()).hexdigest()
+    assert record.statement_sha256 == hashlib.sha256(statement_text(record, "en").encode()).hexdigest()
     payload = payload_of(data)
     assert payload["subject"] == {"kind": "synthetic", "name": "vera", "id": payload["issuer"]}
     assert payload["issuer"].endswith(world.key.key_id)
@@ -173,7 +173,7 @@ def test_writing_a_request_where_one_cannot(world: World) -> None:
     folder.write_text("a file in the way")
     request = world.request()
     request["terms"]["subject"]["name"] = "boris"
-    request["statement"]["text"] = statement_text(Terms.from_json(request["terms"]))
+    request["statement"]["text"] = statement_text(Terms.from_json(request["terms"]), "en")
     with pytest.raises(OutputError):
         write_request(world.project, request, clock=world.clock)
 

@@ -119,7 +119,7 @@ def test_the_page_for_a_performer_is_not_about_lending(tmp_path: Path) -> None:
     world = unstated(tmp_path)
     performer_agrees(world.project, clock=world.clock)
     terms = parse_record(world.project.consent_path("ivan").read_bytes())
-    text = " ".join(statement_text(terms).split())
+    text = " ".join(statement_text(terms, "en").split())
     assert "A REQUEST TO IVAN: MAY WE REPLACE YOUR FACE?" in text
     assert "does not allow to show your face in place of anybody's" in text
     assert "that the witness met the performer, and that the face in the pictures is the performer's own" in text

@@ -17,7 +17,8 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from two_signatures import performer_agrees, signed_record
+from preview_screens import Calm
+from two_signatures import performer_agrees, performer_faces, signed_record
 
 from countenance import live
 from countenance.consent.check import accept_record
@@ -80,7 +81,9 @@ class Story:
     key: object
 
     def view(self, **options) -> LiveView:
-        return LiveView(self.project, LENDER, PERFORMER, "swift", **({"identity": self.identity} | options))
+        return LiveView(
+            self.project, LENDER, PERFORMER, "swift", **({"identity": self.identity, "perception": Calm()} | options)
+        )
 
     @property
     def folder(self) -> Path:
@@ -104,7 +107,9 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> Story:
     save_template(project.template_path(LENDER), template, project.key())
     accept_record(project, LENDER, signed_record(project, LENDER, key, synthetic=True))
     performer_agrees(project, PERFORMER)
-    permit = require_consent(project, LENDER, PERFORMER, act="train", embeddings=embeddings)
+    permit = require_consent(
+        project, LENDER, PERFORMER, act="train", embeddings=embeddings, performer_embeddings=performer_faces()
+    )
     facts = CheckpointFacts(
         {"name": "swift"}, LENDER, PERFORMER, permit.record_id, permit.record_sha256, permit.ledger_entry,
         ("a", "b"), 0, 565, 6780, 180.0, "cpu", HISTORY,
@@ -286,6 +291,7 @@ _CHILD = """
 import sys
 from pathlib import Path
 sys.path[:0] = [sys.argv[3], str(Path(sys.argv[3]).parent)]
+from preview_screens import Calm
 from test_live import FakeRun, LENDER, PERFORMER, HISTORY
 from countenance.live import LiveView
 from countenance.project import Project
@@ -297,7 +303,8 @@ facts = CheckpointFacts(
     {"name": "swift"}, LENDER, PERFORMER, record_id, record_sha256, entry, ("a", "b"), 0, 1, 1, 1.0, "cpu", HISTORY
 )
 identity = SigningIdentity.load_or_create(Path(sys.argv[2]))
-view, run = LiveView(Project.open(Path(sys.argv[1])), LENDER, PERFORMER, "swift", identity=identity), FakeRun(2)
+project, see = Project.open(Path(sys.argv[1])), Calm()
+view, run = LiveView(project, LENDER, PERFORMER, "swift", identity=identity, perception=see), FakeRun(2)
 view(run, facts)
 print("going", flush=True)
 while True:

@@ -127,7 +127,7 @@ def consent(project: Project, embeddings: np.ndarray, key) -> None:
     template = enrol(embeddings, [30.0], embedder_id=EMBEDDER_ID)
     save_template(project.template_path("vera"), template, project.key())
     accept_record(project, "vera", signed_record(project, "vera", key, synthetic=True))
-    performer_agrees(project)
+    performer_agrees(project, axis=0)  # as every face is to the stories' network
 
 
 @pytest.fixture
@@ -342,7 +342,7 @@ def test_a_new_record_does_not_take_over_the_old_ones_model(story: Story, tmp_pa
 def test_a_checkpoint_moved_from_another_pair_is_refused(story: Story) -> None:
     story.train(iterations=1)
     fill(story.project, "oleg", 3, FakePerception(_unit(2)))
-    performer_agrees(story.project, "oleg")
+    performer_agrees(story.project, "oleg", axis=0)
     foreign = story.project.model_dir("vera", "oleg", "swift")
     foreign.mkdir(parents=True)
     (foreign / CHECKPOINT).write_bytes((story.folder / CHECKPOINT).read_bytes())

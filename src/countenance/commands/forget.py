@@ -12,7 +12,7 @@ from countenance.errors import InputError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from countenance.forget import Plan
+    from countenance.forgetting import Plan
     from countenance.project import Project
 
 __all__ = ["forget"]
@@ -38,10 +38,8 @@ def forget(person: str, renders: bool, yes: bool, open_project: Callable[[], Pro
       countenance forget vera
       countenance forget vera --renders --yes
     """
-    from countenance.forget import forget as destroy
-    from countenance.forget import plan_to_forget
-    from countenance.project import user_data_dir
-    from countenance.provenance.identity import SigningIdentity
+    from countenance.api import forget as destroy
+    from countenance.forgetting import plan_to_forget
 
     project = open_project()
     if not yes:
@@ -49,7 +47,7 @@ def forget(person: str, renders: bool, yes: bool, open_project: Callable[[], Pro
         click.echo("\n".join(_told(plan)), err=True)
         if not click.confirm(f"Destroy everything of {plan.person} for good?", err=True):
             raise InputError("Nothing was destroyed. Run the same command again to be asked anew.")
-    done = destroy(project, person, SigningIdentity.load_or_create(user_data_dir()), renders=renders)
+    done = destroy(project, person, renders=renders)
     outside = [str(one["path"]) for one in done.files if one["how"] == "unlinked"]
     lines = [
         f"Destroyed {len(done.files)} files of {done.person}. Certificate: {done.certificate}",

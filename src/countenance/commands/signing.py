@@ -62,7 +62,8 @@ def _key_option(whose: str) -> Callable[[Callable[..., None]], Callable[..., Non
 @click.option("--days", type=int, metavar="N", help="How long it lasts [365].")
 @click.option("--until", type=_DAY, metavar="DATE", help="Its last day, such as 2027-12-31.")
 @click.option("--requester", metavar="TEXT", help="Who asks, as the lender knows them.")
-@click.option("--territory", default="worldwide", show_default=True, metavar="TEXT", help="Where it may be shown.")
+@click.option("--territory", metavar="TEXT", help="Where it may be shown [worldwide].")
+@click.option("--language", default="en", show_default=True, metavar="TAG", help="Of the page: en, de, fr or es.")
 @click.option("--replaced", is_flag=True, help="NAME is a performer: ask to replace the face, and for nothing else.")
 @click.option("--allow-no-label", is_flag=True, help="Ask to allow renders without the visible label.")
 @click.option("--synthetic", is_flag=True, help="The lender is a synthetic person, who does not exist.")
@@ -94,7 +95,8 @@ def request(
     days: int | None,
     until: datetime | None,
     requester: str | None,
-    territory: str,
+    territory: str | None,
+    language: str,
     allow_no_label: bool,
     synthetic: bool,
     replaced: bool,
@@ -111,13 +113,13 @@ def request(
 ) -> None:
     """Write what the lender is asked, or with --replaced the performer: a file to sign and a page to read.
 
-    Purpose and title are the project's.
+    Purpose and title are the project's. The page is in the language that the lender knows best.
 
     \b
     Examples:
       countenance consent request vera --witness maria.key.pub --witness-role lawyer --performer ivan
       countenance consent request vera --witness m.pub --witness-role union --id-document passport
-      countenance consent request ivan --witness maria.key.pub --witness-role lawyer --replaced
+      countenance consent request ivan --witness maria.key.pub --witness-role lawyer --replaced --language de
     """
     from countenance import api
 
@@ -133,6 +135,7 @@ def request(
         term_days=days,
         requester=requester,
         territory=territory,
+        language=language,
         label_required=not allow_no_label,
         synthetic=synthetic,
         replaced=replaced,
@@ -204,11 +207,12 @@ def sign(request: Path, key: Path, passphrase_file: Path | None, output: Path | 
     """
     from countenance import api
     from countenance.consent.request import read_request
+    from countenance.consent.statement import question
 
     asked = read_request(request)
     if not yes:
         click.echo(asked["statement"]["text"], err=True)
-        if not click.confirm("Do you agree, and sign?", err=True):
+        if not click.confirm(question("lender", asked["statement"]["language"]), err=True):
             raise ConsentError("Not signed. Nothing was written.")
     signed = api.consent_sign(
         request, key, key_passphrase(passphrase_file), project=_project_around(request), output=output
@@ -241,15 +245,14 @@ def witness(
     """
     from countenance import api
     from countenance.consent.record import parse_unwitnessed
-    from countenance.consent.statement import statement_text
+    from countenance.consent.statement import question, statement_text
     from countenance.consent.strict_json import read_bounded
 
     half = parse_unwitnessed(read_bounded(signed, "The file that the lender signed"))
     if not yes:
-        click.echo(statement_text(half), err=True)
+        click.echo(statement_text(half, half.language), err=True)
         click.echo(f"Signed by the lender on {half.issued:%Y-%m-%d %H:%M} UTC with the key {half.key_id}.", err=True)
-        question = "Is everything true that the page says of the witness, and do you sign?"
-        if not click.confirm(question, err=True):
+        if not click.confirm(question("witness", half.language), err=True):
             raise ConsentError("Not signed. Nothing was written.")
     project = None if output is not None else _project_around(signed)
     made = api.consent_witness(signed, key, key_passphrase(passphrase_file), project=project, output=output)

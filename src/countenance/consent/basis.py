@@ -28,10 +28,14 @@ Basis = Literal["record", "protected witness"]
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """On which basis the performer's face is replaced, and what the permit's row keeps of it."""
+    """On which basis the performer's face is replaced, and what the permit's row keeps of it.
+
+    ``record`` is the performer's, None for a protected witness.
+    """
 
     basis: Basis
     facts: dict[str, Any]
+    record: ConsentRecord | None = None
 
 
 def performer_basis(project: Project, work: Work, book: Book, evidence: Evidence, now: datetime) -> Standing:
@@ -66,7 +70,7 @@ def performer_basis(project: Project, work: Work, book: Book, evidence: Evidence
     enrolled_face(project, record, performer)
     facts = {"record_id": record.id, "record_sha256": record.sha256, "key_id": record.key_id}
     facts |= {"witness_key_id": record.witness.key_id, **status}
-    return Standing("record", {f"performer_{name}": value for name, value in facts.items()})
+    return Standing("record", {f"performer_{name}": value for name, value in facts.items()}, record)
 
 
 def covering_record(

@@ -9,7 +9,7 @@ from typing import Literal
 
 from countenance.consent.clock import parse_time
 from countenance.consent.ledger import Entry
-from countenance.consent.record import ConsentRecord
+from countenance.consent.record import ConsentRecord, read_words_known
 from countenance.consent.revoke import find_revocation
 from countenance.consent.terms import Role
 
@@ -47,7 +47,38 @@ def reasons_against(record: ConsentRecord, work: Work, now: datetime, entries: S
         entries: the project's ledger: revocations, the known keys of lender and witness, and the latest
             time work was allowed.
     """
-    return [*_of_key_and_time(record, work, now, entries), *_of_scope(record, work)]
+    return [
+        *_of_words(record),
+        *_of_destruction(record, entries),
+        *_of_key_and_time(record, work, now, entries),
+        *_of_scope(record, work),
+    ]
+
+
+def _of_words(record: ConsentRecord) -> list[str]:
+    """A signature under other words is not a consent to these terms, however well it verifies."""
+    if read_words_known(record):
+        return []
+    return [
+        f"What was read (in the language {record.language}) is no page that this program knows for these terms. Make a "
+        "new request, and let both people read its page and sign it."
+    ]
+
+
+def _of_destruction(record: ConsentRecord, entries: Sequence[Entry]) -> list[str]:
+    """What was destroyed stays so: a backup that is put back finds the record closed."""
+    known, destroyed = False, None
+    for entry in entries:
+        known = known or record.id in (entry.facts.get("record_id"), entry.facts.get("performer_record_id"))
+        known = known or (entry.kind == "request" and entry.facts.get("id") == record.id)
+        if known and entry.kind == "destruction" and entry.facts.get("stage") == "done":
+            destroyed = entry.time if entry.facts.get("person") == record.lender else destroyed
+    if destroyed is None:
+        return []
+    return [
+        f"It is from before everything of {record.lender} was destroyed ({destroyed}). Extract the faces anew, and ask "
+        f"{record.lender} for a new record."
+    ]
 
 
 def trusted_key(entries: Sequence[Entry], lender: str) -> str | None:

@@ -11,6 +11,8 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, get_args
 
+import numpy as np
+
 from countenance.consent.basis import covering_record, enrolled_face, performer_basis
 from countenance.consent.clock import Clock, utc_now
 from countenance.consent.cover import Act, Work
@@ -23,7 +25,6 @@ from countenance.errors import ConsentError, RefusedError
 from countenance.project import Project, check_person_name
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
 
 __all__ = ["LookedUp", "Permit", "enter_render", "look_up_status", "require_consent", "still_in_force"]
@@ -67,6 +68,7 @@ def require_consent(
     *,
     act: Act,
     embeddings: NDArray[np.floating],
+    performer_embeddings: NDArray[np.floating] | None = None,
     clock: Clock = utc_now,
     embedder_id: str | None = None,
     fetch: Fetch = fetch_status,
@@ -82,6 +84,8 @@ def require_consent(
         performer: whose face is replaced.
         act: ``"train"`` or ``"swap"``.
         embeddings: ``(N, 128)``: of *every* face of the lender that is used, not their mean and not a sample.
+        performer_embeddings: the same of the performer's faces, compared with the performer's record; not looked at
+            for a protected witness, of whom there is none.
         clock: gives the present.
         embedder_id: the network that made the embeddings; the one in use when None.
         fetch: gets the status list, where a record names one.
@@ -105,9 +109,13 @@ def require_consent(
     with Ledger(project.ledger_path, clock=lambda: now).exclusive() as book:
         book.verify()
         try:
+            _require_no_destruction(book, lender, performer)
             record, status = covering_record(project, work, book, evidence.lender, now)
             standing = performer_basis(project, work, book, evidence.performer, now)
-            faces = _compare_faces(project, work, record, embeddings, embedder_id)
+            faces = {"faces": _compare_faces(project, record, embeddings, embedder_id)}
+            if standing.record is not None:
+                own = _compare_faces(project, standing.record, performer_embeddings, embedder_id)
+                faces["performer_faces"] = own
         except RefusedError as error:  # its row has to be written before it goes on
             refused = error
             book.append("refusal", {**about, "reason": str(error)[:2000]})
@@ -115,7 +123,7 @@ def require_consent(
             names = {"record_id": record.id, "record_sha256": record.sha256, "key_id": record.key_id}
             names["witness_key_id"] = record.witness.key_id
             other = {"basis": standing.basis, **standing.facts}
-            entry = book.append("permit", {**about, **names, **status, **other, "faces": faces})
+            entry = book.append("permit", {**about, **names, **status, **other, **faces})
     if refused is not None:
         raise refused
     return Permit(
@@ -207,6 +215,19 @@ def still_in_force(
     raise refused
 
 
+def _require_no_destruction(book: Book, *people: str) -> None:
+    """A destruction that was interrupted leaves some files whole, and none of them may be used."""
+    stage = {
+        entry.facts.get("person"): entry.facts.get("stage") for entry in book.entries() if entry.kind == "destruction"
+    }
+    for person in people:
+        if stage.get(person, "done") != "done":
+            raise ConsentError(
+                f"Everything of {person} is being destroyed, and that was interrupted. Finish it first: countenance "
+                f"forget {person}."
+            )
+
+
 def _require_not_forgotten(book: Book, permit: Permit) -> None:
     after = False
     for entry in book.entries():
@@ -232,22 +253,29 @@ def _list_of(project: Project, person: str, fetch: Fetch) -> Evidence:
 
 
 def _compare_faces(
-    project: Project, work: Work, record: ConsentRecord, embeddings: NDArray[np.floating], embedder_id: str | None
+    project: Project, record: ConsentRecord, embeddings: NDArray[np.floating] | None, embedder_id: str | None
 ) -> int:
+    """How many faces there are, which are all the one's that a record is about; None is none at all.
+
+    Raises:
+        ConsentError: some are somebody else's, or were measured by another network.
+    """
     from countenance.perception.identity import EMBEDDER_ID, SAME_PERSON_COSINE  # here: loads network libraries
 
-    template = enrolled_face(project, record, work.lender)
+    name, role = record.lender, "lender" if record.role == "lend" else "performer"
+    template = enrolled_face(project, record, name)
     used = embedder_id or EMBEDDER_ID
     if not used == template.embedder_id == record.embedder_id:
         raise ConsentError(
-            f"The enrolled face of {work.lender} was measured by another network ({record.embedder_id}) than the faces "
-            f"to use ({used}). Enrol the face again and ask {work.lender} for a new record."
+            f"The enrolled face of {name} was measured by another network ({record.embedder_id}) than the faces to use "
+            f"({used}). Enrol the face again and ask {name} for a new record."
         )
     # A record may ask for more than the network's threshold, never for less.
-    match = match_faces(embeddings, template.embedding, max(record.threshold, SAME_PERSON_COSINE))
+    threshold = max(record.threshold, SAME_PERSON_COSINE)
+    match = match_faces(np.empty((0, 128)) if embeddings is None else embeddings, template.embedding, threshold, role)
     if match.problem is not None:
         raise ConsentError(
-            f"These are not {work.lender}'s faces: {match.problem} (lowest similarity {match.lowest:.2f}, median "
+            f"These are not {name}'s faces: {match.problem} (lowest similarity {match.lowest:.2f}, median "
             f"{match.median:.2f}). Remove the other person's material and extract the faces again."
         )
     return match.count

@@ -25,7 +25,7 @@ __all__ = ["BEFORE_FIRST", "FACTS_LIMIT", "KINDS", "Book", "Entry", "Ledger", "e
 
 KINDS = (
     *("ledger", "request", "challenge", "capture", "record", "key", "revocation"),
-    *("permit", "refusal", "training", "render", "destruction", "note"),
+    *("faces", "permit", "refusal", "training", "render", "destruction", "note"),
 )
 """What a row can be about."""
 

@@ -1,4 +1,4 @@
-"""Are these the lender's faces? Decided face by face, never by their mean.
+"""Are these the enrolled person's faces? Decided face by face, never by their mean.
 
 A mean forgives: a tenth of foreign faces hardly moves it. So each face has to match the enrolled template by itself,
 with three rules on the cosines (measured by ``bench/consent_faces.py``):
@@ -42,7 +42,7 @@ class FaceMatch:
     """How a set of faces compares with a template.
 
     ``count`` faces; ``below_floor`` and ``below_threshold`` (which includes the former) of them; ``lowest`` and
-    ``median`` cosine. ``problem`` says in a sentence why these are not the lender's faces, or is None.
+    ``median`` cosine. ``problem`` says in a sentence why these are not that person's faces, or is None.
     """
 
     count: int
@@ -53,13 +53,16 @@ class FaceMatch:
     problem: str | None
 
 
-def match_faces(embeddings: NDArray[np.floating], template: Float32, threshold: float) -> FaceMatch:
+def match_faces(
+    embeddings: NDArray[np.floating], template: Float32, threshold: float, who: str = "lender"
+) -> FaceMatch:
     """Compare every face with a template.
 
     Args:
         embeddings: ``(N, 128)`` float; scaled to unit length here. Anything else is a problem, not a pass.
         template: float32 ``(128,)`` of unit length.
         threshold: the record's cosine.
+        who: whose faces they should be, for the sentence.
     """
     rows = unit_rows(embeddings)
     if rows is None or len(rows) == 0:
@@ -70,11 +73,11 @@ def match_faces(embeddings: NDArray[np.floating], template: Float32, threshold: 
     middle = float(np.median(cosines))
     problem = None
     if below_floor:
-        problem = f"{below_floor} of {len(rows)} faces are of somebody else than the enrolled lender"
+        problem = f"{below_floor} of {len(rows)} faces are of somebody else than the enrolled {who}"
     elif below > int(OUTLIER_SHARE * len(rows)):
-        problem = f"{below} of {len(rows)} faces are too unlike the enrolled lender"
+        problem = f"{below} of {len(rows)} faces are too unlike the enrolled {who}"
     elif middle < threshold + TYPICAL_MARGIN:
-        problem = "the faces look like somebody similar to the enrolled lender, not like the lender"
+        problem = f"the faces look like somebody similar to the enrolled {who}, not like the {who}"
     return FaceMatch(len(rows), below_floor, below, float(cosines.min()), middle, problem)
 
 

@@ -23,7 +23,7 @@ from countenance.consent.clock import Clock, format_time, utc_now
 from countenance.consent.jws import add_signature, open_document, sign_document
 from countenance.consent.keys import SigningKey, generate_key, load_key, public_key
 from countenance.consent.request import create_request, face_claim, parse_request
-from countenance.consent.statement import LANGUAGE, statement_text
+from countenance.consent.statement import LANGUAGE_TAG, LANGUAGES, statement_text
 from countenance.consent.strict_json import loads, sha256_hex
 from countenance.consent.template import FaceTemplate
 from countenance.consent.terms import MalformedError, Table, Terms, require_version
@@ -39,6 +39,7 @@ __all__ = [
     "load_key",
     "parse_record",
     "parse_unwitnessed",
+    "read_words_known",
     "sign_request",
     "witness_record",
 ]
@@ -64,6 +65,7 @@ class _Signed(Terms):
     public_jwk: dict[str, str] = field(compare=False)
     issued: datetime
     statement_sha256: str
+    language: str
     data: bytes = field(repr=False)
 
 
@@ -78,7 +80,8 @@ class ConsentRecord(_Signed):
 
     ``key_id`` is the thumbprint of the lender's key, ``witness.key_id`` that of the witness's, ``issued`` the time of
     signing by the lender's clock, ``face`` the enrolled face, ``statement_sha256`` the hash of the words that were
-    read, ``sha256`` the hash of the record's canonical bytes, ``data`` those bytes.
+    read and ``language`` the one (BCP 47) that they are in, ``sha256`` the hash of the record's canonical bytes,
+    ``data`` those bytes.
     """
 
     sha256: str
@@ -137,7 +140,10 @@ def sign_request(
         "issuer": issuer,
         "key": key.public_jwk,
         "issued": format_time(now),
-        "statement": {"language": LANGUAGE, "sha256": sha256_hex(request["statement"]["text"].encode("utf-8"))},
+        "statement": {
+            "language": request["statement"]["language"],
+            "sha256": sha256_hex(request["statement"]["text"].encode("utf-8")),
+        },
     }
     data = sign_document(payload, [key], RECORD_TYPE)
     parse_unwitnessed(data)  # nobody is given to sign what no reader would take
@@ -164,7 +170,7 @@ def parse_unwitnessed(data: bytes) -> Unwitnessed:
         signed = Unwitnessed(**_members(payload), data=canonical_bytes)
     except ValueError as error:
         raise ConsentError(f"{_WHAT} is not valid: {error}. Ask the makers for a new request.") from error
-    if sha256_hex(statement_text(signed).encode("utf-8")) != signed.statement_sha256:
+    if not read_words_known(signed):
         raise ConsentError(
             "The lender read another page than the one that belongs to these terms, or used another version of this "
             "program. Do not sign it; ask the makers for a new request."
@@ -172,10 +178,17 @@ def parse_unwitnessed(data: bytes) -> Unwitnessed:
     return signed
 
 
+def read_words_known(signed: Unwitnessed | ConsentRecord) -> bool:
+    """Whether the words that were read are the page that this program knows for these terms, in that language."""
+    if signed.language not in LANGUAGES:
+        return False
+    return sha256_hex(statement_text(signed, signed.language).encode("utf-8")) == signed.statement_sha256
+
+
 def witness_record(data: bytes, key: SigningKey, *, clock: Clock = utc_now) -> bytes:
     """Sign as the witness: the second signature, over the same bytes.
 
-    The caller has shown :func:`~countenance.consent.statement.statement_text` of it to the witness.
+    The caller has shown :func:`~countenance.consent.statement.statement_text` of it, in its language, to the witness.
 
     Args:
         data: what :func:`sign_request` gave.
@@ -243,7 +256,8 @@ def _members(payload: dict[str, Any]) -> dict[str, Any]:
     if subject["id"] != table.text("issuer"):
         raise MalformedError("its subject is not the key that signed it")
     statement = Table(table.raw("statement"), "statement", ("language", "sha256"))
-    statement.line("language")
+    if not LANGUAGE_TAG.fullmatch(statement.line("language")):
+        raise MalformedError("its statement is in no language that a tag names (BCP 47)")
     issued = table.time("issued")
     if issued >= terms.expires:
         raise MalformedError("it was signed after its term had ended")
@@ -255,4 +269,5 @@ def _members(payload: dict[str, Any]) -> dict[str, Any]:
         "public_jwk": dict(table.raw("key")),
         "issued": issued,
         "statement_sha256": statement.sha256("sha256"),
+        "language": statement.line("language"),
     }

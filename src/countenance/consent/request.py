@@ -17,7 +17,13 @@ from countenance.consent.clock import Clock, parse_time, utc_now
 from countenance.consent.evidence import DOCUMENT_AGE, DOCUMENT_KINDS, AdultCheck, CaptureEvidence, FaceClaim
 from countenance.consent.ledger import Ledger
 from countenance.consent.parties import Authority, Witness
-from countenance.consent.statement import LANGUAGE, statement_page, statement_text
+from countenance.consent.statement import (
+    LANGUAGES,
+    default_requester,
+    default_territory,
+    statement_page,
+    statement_text,
+)
 from countenance.consent.strict_json import canonical, loads, read_bounded, sha256_hex
 from countenance.consent.template import FaceTemplate, load_template
 from countenance.consent.terms import StatusPointer, Table, Terms
@@ -58,7 +64,7 @@ def create_request(
     term_days: int | None = None,
     not_before: date | None = None,
     performers: Sequence[str] = (),
-    territory: str = "worldwide",
+    territory: str | None = None,
     label_required: bool = True,
     synthetic: bool = False,
     replaced: bool = False,
@@ -66,6 +72,7 @@ def create_request(
     id_document: str | None = None,
     id_checked: date | None = None,
     status: StatusPointer | None = None,
+    language: str = "en",
     clock: Clock = utc_now,
 ) -> dict[str, Any]:
     """Make a request to a lender, about the face that is enrolled in the project.
@@ -75,11 +82,11 @@ def create_request(
         lender: the person's name in the project.
         witness: who signs beside the lender.
         purpose, title: the project's own when None; others are refused, since they would not cover the project.
-        requester: who asks, as the lender knows them; "the makers of …" when None.
+        requester: who asks, as the lender knows them; "The makers of …" when None.
         expires: last day that is covered (UTC); or ``term_days`` from the beginning, a year when both are None.
         not_before: first day that is covered; from now on when None.
         performers: in whose place the face may be shown; anybody in this title when empty.
-        territory: where the work may be shown.
+        territory: where the work may be shown; worldwide when None.
         label_required: False asks the lender to allow renders without the visible label.
         synthetic: the lender is a synthetic person.
         replaced: the person is a performer: nothing is asked but to replace the face.
@@ -88,6 +95,7 @@ def create_request(
             that the witness looks at; needed when the person appears to be younger than 25.
         id_checked: the day on which the witness does; today when None.
         status: where a revocation shows, if there is a status list.
+        language: of the page, one of :data:`countenance.consent.statement.LANGUAGES`: one that the lender knows well.
         clock: gives the present.
 
     Returns:
@@ -101,6 +109,8 @@ def create_request(
     for what, given, own in (("title", title, config.title), ("purpose", purpose, config.purpose)):
         if given is not None and given != own:
             raise InputError(f"The project's {what} is {own!r}, not {given!r}. Use a project of its own for that work.")
+    if language not in LANGUAGES:
+        raise InputError(f"There is no page in the language {language!r}. Choose one of: {', '.join(LANGUAGES)}.")
     now = clock().astimezone(UTC).replace(microsecond=0)
     start = _day(not_before) if not_before else now
     if expires is not None and term_days is not None:
@@ -120,11 +130,11 @@ def create_request(
             witness=witness,
             face=face,
             adult=_adult_check(lender, face, synthetic, id_document, id_checked or now.date()),
-            requester=clean_line(requester or f"The makers of “{config.title}”"[:200], "requester"),
+            requester=clean_line(requester or default_requester(config.title, language)[:200], "requester"),
             purposes=(config.purpose,),
             title=config.title,
             media=("video",),
-            territory=clean_line(territory, "territory"),
+            territory=clean_line(default_territory(language) if territory is None else territory, "territory"),
             performers=tuple(dict.fromkeys(project.person_dir(name).name for name in performers)),
             train=True,
             derive=False,
@@ -139,7 +149,7 @@ def create_request(
     return {
         "format": REQUEST_FORMAT,
         "terms": terms.to_json(),
-        "statement": {"language": LANGUAGE, "text": statement_text(terms)},
+        "statement": {"language": language, "text": statement_text(terms, language)},
     }
 
 
@@ -163,7 +173,8 @@ def parse_request(request: Mapping[str, Any]) -> Terms:
             raise ValueError("it is not a request of this kind")  # noqa: TRY301 - one place turns them into sentences
         terms = Terms.from_json(Table(table.raw("terms"), "terms", Terms.members_of(table.raw("terms"))).members())
         statement = Table(table.raw("statement"), "statement", ("language", "text"))
-        same = statement.text("language") == LANGUAGE and statement.text("text") == statement_text(terms)
+        language = statement.text("language")
+        same = language in LANGUAGES and statement.text("text") == statement_text(terms, language)
     except ValueError as error:
         raise ConsentError(f"{_WHAT} is not valid: {error}. Ask for a new one.") from error
     if not same:
@@ -202,7 +213,7 @@ def write_request(project: Project, request: Mapping[str, Any], *, clock: Clock 
     folder = project.person_dir(terms.lender)
     _make_folder(folder)
     signable, page = folder / "consent-request.json", folder / "consent-request.html"
-    write_bytes(page, statement_page(terms).encode("utf-8"))
+    write_bytes(page, statement_page(terms, request["statement"]["language"]).encode("utf-8"))
     write_bytes(page.with_suffix(".txt"), str(request["statement"]["text"]).encode("utf-8"))
     write_bytes(signable, canonical(request))
     facts: dict[str, Any] = {"id": terms.id, "lender": terms.lender, "witness_key_id": terms.witness.key_id}

@@ -1,44 +1,49 @@
-"""The page that the lender and the witness read before signing, in plain words.
+"""The page that the lender and the witness read before signing, in plain words and in a language that they know.
 
-The text follows from the terms alone, so that the hash in the record proves which words were shown, and a request
-whose words were exchanged is refused at signing. As a web page it has the same words (:func:`statement_page`).
+The text follows from the terms and the language alone, so that the hash in the record proves which words were shown,
+and a request whose words were exchanged is refused at signing. The words of each language lie in a file of their own,
+``data/statements/en.toml`` and so on; which of them belong to which terms, and in which order, is decided here. As a
+web page it has the same words (:func:`statement_page`).
 """
 
 from __future__ import annotations
 
 import html
+import re
+import tomllib
 from dataclasses import dataclass
+from functools import lru_cache
+from importlib.resources import files
 from itertools import groupby
 from textwrap import fill
-from typing import TYPE_CHECKING
-
-from countenance.consent.evidence import DOCUMENT_KINDS
-from countenance.consent.parties import AUTHORITY_KINDS
+from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
-    from datetime import datetime
+    from datetime import date, datetime
 
     from countenance.consent.terms import Role, Terms
 
-__all__ = ["LANGUAGE", "purpose_words", "statement_page", "statement_text"]
+__all__ = [
+    "LANGUAGES",
+    "LANGUAGE_TAG",
+    "default_requester",
+    "default_territory",
+    "purpose_words",
+    "question",
+    "statement_page",
+    "statement_text",
+]
 
-LANGUAGE = "en"
-"""Language of the text (BCP 47)."""
+LANGUAGES = ("en", "de", "fr", "es")
+"""Languages in which there is a page (BCP 47)."""
 
-_PURPOSES = {
-    "double": "to protect somebody who must not be recognised: {face} is shown in place of theirs",
-    "film": "for film and visual effects: {face} is shown on another performer's body",
-    "dubbing": "for dubbing: {face} is shown with other mouth movements, to fit another language",
-    "research": "for research on detecting changed videos: the results are marked and may be shared with researchers",
-}
-
-
-_PURPOSES_REPLACED = {
-    "double": "so that {face} is not seen: another is shown in its place",
-    "film": "for film and visual effects: another person's face is shown on the same body",
-    "dubbing": "for dubbing: another face, with mouth movements that fit another language, is shown in its place",
-    "research": "for research on detecting changed videos: the results are marked and may be shared with researchers",
-}
+LANGUAGE_TAG = re.compile(
+    r"(?:[A-Za-z]{2,3}(?:-[A-Za-z]{3}){0,3}|[A-Za-z]{4,8})"  # language, with at most three extended subtags
+    r"(?:-[A-Za-z]{4})?(?:-(?:[A-Za-z]{2}|[0-9]{3}))?"  # script, region
+    r"(?:-(?:[A-Za-z0-9]{5,8}|[0-9][A-Za-z0-9]{3}))*"  # variants
+    r"(?:-[0-9A-WY-Za-wy-z](?:-[A-Za-z0-9]{2,8})+)*(?:-[xX](?:-[A-Za-z0-9]{1,8})+)?"  # extensions, private use
+)
+"""A well-formed tag that begins with a language subtag (RFC 5646, 2.1): no private tag alone, no grandfathered one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,23 +55,46 @@ class _Section:
 
 
 def purpose_words(purpose: str, face: str, role: Role = "lend") -> str:
-    """What a purpose means, as a person would say it; ``face`` is for example ``"your face"``."""
-    return (_PURPOSES if role == "lend" else _PURPOSES_REPLACED)[purpose].format(face=face)
+    """What a purpose means, as a person would say it in English; ``face`` is for example ``"your face"``."""
+    return str(_words_in("en")["purposes"][role][purpose]).format(face=face)
 
 
-def statement_text(terms: Terms) -> str:
-    """The whole page as plain text, in lines of at most 100 characters, ending in a line break."""
-    parts = [_paragraph(_title(terms).upper()), *map(_paragraph, _opening(terms))]
-    for section in _sections(terms):
+def question(who: Literal["lender", "witness"], language: str) -> str:
+    """What the lender or the witness is asked after the page was read, to be answered by yes or no."""
+    return str(_words_in(language)["questions"][who])
+
+
+def default_requester(title: str, language: str) -> str:
+    """Who asks for the work of this title, where nobody is named."""
+    return str(_words_in(language)["requester"]).format(title=title)
+
+
+def default_territory(language: str) -> str:
+    """Where the work may be shown, unless that is limited."""
+    return str(_words_in(language)["territory"])
+
+
+def statement_text(terms: Terms, language: str) -> str:
+    """The whole page as plain text, in lines of at most 100 characters, ending in a line break.
+
+    Args:
+        terms: what is asked.
+        language: one of :data:`LANGUAGES`.
+    """
+    page = _Page(terms, language)
+    parts = [_paragraph(page.say("title").upper()), *map(_paragraph, page.opening())]
+    for section in page.sections():
         lines = [_filled(p, "  - ", "    ") if p.startswith("- ") else _filled(p) for p in section.paragraphs]
         parts.append(f"{section.title.upper()}\n" + "\n".join(lines) + "\n")
     return "\n".join(parts)
 
 
-def statement_page(terms: Terms) -> str:
+def statement_page(terms: Terms, language: str) -> str:
     """The same words as a web page to read or print: it loads nothing and runs nothing."""
-    body = [f"<h1>{html.escape(_title(terms))}</h1>", *(f"<p>{html.escape(p)}</p>" for p in _opening(terms))]
-    for section in _sections(terms):
+    page = _Page(terms, language)
+    title = html.escape(page.say("title"))
+    body = [f"<h1>{title}</h1>", *(f"<p>{html.escape(p)}</p>" for p in page.opening())]
+    for section in page.sections():
         body += ["<section>", f"<h2>{html.escape(section.title)}</h2>"]
         for is_list, group in groupby(section.paragraphs, lambda p: p.startswith("- ")):
             if is_list:
@@ -74,274 +102,121 @@ def statement_page(terms: Terms) -> str:
             else:
                 body += [f"<p>{html.escape(paragraph)}</p>" for paragraph in group]
         body.append("</section>")
-    return _PAGE.format(language=LANGUAGE, title=html.escape(_title(terms)), body="\n".join(body))
+    return _PAGE.format(language=language, title=title, body="\n".join(body))
 
 
-def _title(terms: Terms) -> str:
-    do = "show" if terms.role == "lend" else "replace"
-    if terms.kind == "person":
-        return f"A request to {terms.lender}: may we {do} your face?"
-    whom = "the estate of" if terms.kind == "estate" else "the makers of the synthetic person"
-    return f"A request to {whom} {terms.lender}: may we {do} this face?"
+@lru_cache(maxsize=len(LANGUAGES))
+def _words_in(language: str) -> dict[str, Any]:
+    if language not in LANGUAGES:  # it becomes a file's name
+        raise ValueError(f"there is no statement in {language!r}")
+    path = files("countenance") / "data" / "statements" / f"{language}.toml"
+    return tomllib.loads(path.read_text(encoding="utf-8"))
 
 
-def _face(terms: Terms) -> str:
-    return "your face" if terms.kind == "person" else "this face"
+class _Page:
+    """Chooses the clauses of some terms."""
 
+    def __init__(self, terms: Terms, language: str) -> None:
+        self._terms, self._words = terms, _words_in(language)
+        self._values = self._all_values()
 
-def _opening(terms: Terms) -> list[str]:
-    first = (
-        "Please take your time and read this before you sign. Ask about anything that is not clear. You may say no, "
-        "and "
-        "you need not say why. You may say yes now and take it back later. Nobody may treat you worse for either."
-    )
-    if terms.kind == "synthetic":
+    def say(self, clause: str) -> str:
+        """A clause by its dotted name, in the variant that is meant for these terms, with their values in it."""
+        found: Any = self._words["clauses"]
+        for part in clause.split("."):
+            found = found[part]
+        while not isinstance(found, str):
+            kind = self._terms.kind
+            found = found[kind if kind in found else "other" if "other" in found else self._terms.role]
+        return found.format_map(self._values)
+
+    def opening(self) -> list[str]:
+        """What stands before the first section."""
+        special = {"synthetic": ["opening.synthetic"], "estate": ["opening.estate"]}.get(self._terms.kind, [])
+        return [self.say(clause) for clause in ("opening.read", *special)]
+
+    def sections(self) -> list[_Section]:
+        """Everything else, in order."""
+        terms = self._terms
+        trained = "train_derive" if terms.derive else "train_only"
+        if terms.role == "replaced":
+            shown = ["what.another", "what.think"]
+            marks = self.say("marks.replaced")
+        else:
+            shown = ["what.performers" if terms.performers else "what.anybody"]
+            shown += ["what.recognised"] if terms.kind == "person" else []
+            marks = f"{self.say('marks.note')} {self.say('marks.label' if terms.label_required else 'marks.no_label')}"
+        clauses = {
+            "what": ["what.ask", f"what.{trained}" if terms.train else "what.no_train", *shown],
+            "whom": ["whom.who", "whom.where"],
+            "term": ["term.time", "term.anew"],
+            "never": ["never.sexual", "never.beyond_derive" if terms.derive else "never.beyond"],
+            "marks": [],
+            "revocation": ["revocation.how", "revocation.then", *(["revocation.status"] if terms.status else [])],
+            "lasting": ["lasting.films", "lasting.proof"],
+            "kept": ["kept.what", "kept.forget"],
+            "rights": ["rights.data", "rights.who"],
+            "witness": ["witness.who", "witness.says", *self._attested(), "witness.both"],
+            "signature": ["signature.covers", "signature.key", "signature.language", "signature.number"],
+        }
         return [
-            first,
-            "This face belongs to a SYNTHETIC PERSON, who does not exist. Whoever made the person signs in their "
-            "place, and the record says so. If this is your own face, do not sign.",
+            _Section(self._words["titles"][name], [marks] if name == "marks" else [self._paragraph(c) for c in chosen])
+            for name, chosen in clauses.items()
         ]
-    if terms.authority is not None:
-        return [
-            first,
-            f"This face belongs to {terms.lender}, who has died. You are asked because you speak for the estate, by "
-            f"{AUTHORITY_KINDS[terms.authority.kind]}: {terms.authority.description} (fingerprint of that document: "
-            f"{terms.authority.document_sha256}). If you do not speak for the estate, do not sign.",
-        ]
-    return [first]
 
+    def _paragraph(self, clause: str) -> str:
+        return f"- {self.say(clause)}" if clause.startswith("attested.") else self.say(clause)
 
-def _sections(terms: Terms) -> list[_Section]:
-    return [
-        _Section("What we ask", _what(terms)),
-        _Section("For whom", _for_whom(terms)),
-        _Section("How long", _term(terms)),
-        _Section("What we will never do", _never(terms)),
-        _Section("How everybody can tell", _marks(terms)),
-        _Section("How to take it back", _revocation(terms)),
-        _Section("What cannot be taken back", _lasting()),
-        _Section("What is kept, and how it is destroyed", _kept(terms)),
-        _Section("Your rights over your data", _rights(terms)),
-        _Section("The witness", _witness(terms)),
-        _Section("What you sign", _signature(terms)),
-    ]
+    def _attested(self) -> list[str]:
+        """What the witness says."""
+        terms = self._terms
+        if terms.kind == "synthetic":
+            return ["attested.made", "attested.speaks", "attested.synthetic_free"]
+        if terms.kind == "estate":
+            met = ["attested.authority", "attested.face_of"]
+        else:
+            met = ["attested.met", *(["attested.digits"] if terms.face.capture is not None else [])]
+        age = "attested.appears" if terms.adult.checked is None else "attested.document"
+        return [*met, age, "attested.read", "attested.free"]
 
+    def _all_values(self) -> dict[str, str]:
+        """What can stand in a clause, by its name there."""
+        terms, words = self._terms, self._words
+        face = str(words["face"]["person" if terms.kind == "person" else "other"])
+        role = str(words["roles"][terms.witness.role])
+        name, authority, status, adult = terms.witness.name, terms.authority, terms.status, terms.adult
+        purposes = [str(words["purposes"][terms.role][purpose]).format(face=face) for purpose in terms.purposes]
+        return {
+            "face": face,
+            "Face": face[0].upper() + face[1:],
+            "lender": terms.lender,
+            "requester": terms.requester,
+            "title": terms.title,
+            "territory": terms.territory,
+            "media": words["join_names"].join(words["media"][medium] for medium in terms.media),
+            "performers": words["join_names"].join(terms.performers),
+            "purposes": words["join_purposes"].join(purposes),
+            "not_before": self._moment(terms.not_before),
+            "expires": self._moment(terms.expires),
+            "witness": words["named_witness"].format(name=name, role=role) if name else role,
+            "witness_key": terms.witness.key_id,
+            "id": terms.id,
+            **({} if adult.checked is None else {"checked": self._day(adult.checked)}),
+            **({} if adult.checked is None else {"document": words["documents"][adult.document]}),
+            **({} if authority is None else {"authority": words["authorities"][authority.kind]}),
+            **({} if authority is None else {"description": authority.description}),
+            **({} if authority is None else {"document_sha256": authority.document_sha256}),
+            **({} if status is None else {"status_uri": status.uri, "status_key": status.issuer}),
+            **({} if status is None else {"status_place": str(status.index)}),
+        }
 
-def _what(terms: Terms) -> list[str]:
-    face = _face(terms)
-    use = "use" if terms.role == "lend" else "replace"
-    purposes = "; and ".join(purpose_words(each, face, terms.role) for each in terms.purposes)
-    lines = [f"We ask to {use} {face} {purposes}."]
-    if terms.train:
-        lines.append(
-            f"To do this, a computer program learns from pictures what {face} looks like. The program's model of "
-            f"{face} "
-            "stays with this work"
-            + (", and further models may be made from it." if terms.derive else ", and no other model is made from it.")
-        )
-    else:
-        lines.append(f"No computer program may learn what {face} looks like; only what was learnt before is used.")
-    if terms.role == "replaced":
-        lines += [
-            f"In the results another person's face is shown in place of {face}. That person signs a page of their own. "
-            f"This page does not allow to show {face} in place of anybody's.",
-            "Think of this before you agree: the voice, the hair, the body, the movements and the place stay as they "
-            f"are{', and people who know you may recognise you by them' if terms.kind == 'person' else ''}. Where "
-            "the face cannot be replaced well, it is covered.",
-        ]
-        return lines
-    shown = f"{face[0].upper()}{face[1:]} may be shown in place of"
-    if terms.performers:
-        lines.append(f"{shown}: {', '.join(terms.performers)}. Of nobody else.")
-    else:
-        lines.append(f"{shown} any performer's in this work.")
-    if terms.kind == "person":
-        lines.append("Think of this before you agree: people who know you may recognise your face in it.")
-    return lines
+    def _moment(self, moment: datetime) -> str:
+        return str(self._words["moment"].format(date=self._day(moment), time=f"{moment:%H:%M}"))
 
-
-def _for_whom(terms: Terms) -> list[str]:
-    return [
-        f"This request comes from: {terms.requester}. The work is called “{terms.title}”.",
-        f"Where it may be shown: {terms.territory}. What may be made: {', '.join(terms.media)}.",
-    ]
-
-
-def _term(terms: Terms) -> list[str]:
-    return [
-        f"From {_moment(terms.not_before)} until {_moment(terms.expires)}. After that nothing new may be made. "
-        "Films that were finished before may still be shown.",
-        "A new title or a new purpose needs a new record: we have to ask you again, and you decide again.",
-    ]
-
-
-def _never(terms: Terms) -> list[str]:
-    face = _face(terms)
-    face = face[0].upper() + face[1:]
-    return [
-        f"{face} is never used in sexual content, and never with anybody who appears to be under 18. No signature "
-        "can change that, and the program refuses it.",
-        f"{face} is not used beyond what this page says{'.' if terms.derive else ', nor for other models.'}",
-    ]
-
-
-def _marks(terms: Terms) -> list[str]:
-    if terms.role == "replaced":
-        return [
-            "Every result carries a signed note in the file that says a face was replaced with consent. Your name is "
-            "not in it. A label in the picture says so as well, unless the person whose face is shown allows to leave "
-            "it out."
-        ]
-    label = (
-        "A label in the picture says so as well, always."
-        if terms.label_required
-        else "A label in the picture may be left out: you allow that by signing."
-    )
-    return [
-        "Every result carries a signed note in the file that says a face was replaced with consent, and names this "
-        "agreement by a number, not by your name. " + label
-    ]
-
-
-def _revocation(terms: Terms) -> list[str]:
-    do = "show" if terms.role == "lend" else "replace"
-    return [
-        "At any time, for any reason or none. Tell us, in any way, and we enter it. Or do it yourself: run "
-        "“countenance consent revoke” with your key and send us the file that it makes.",
-        f"From then on the program refuses to learn from {_face(terms)} or to {do} it. It costs you nothing, and "
-        "nobody "
-        "has to agree to it.",
-        *_status(terms),
-    ]
-
-
-def _status(terms: Terms) -> list[str]:
-    if terms.status is None:
-        return []
-    return [
-        f"Whether it was taken back is also looked up in a list that shows no names: {terms.status.uri}, place "
-        f"{terms.status.index}, signed with the key {terms.status.issuer}. Without a fresh list the program refuses."
-    ]
-
-
-def _lasting() -> list[str]:
-    return [
-        "Films that were published before. Other people have copies of them, and no program can call those back. You "
-        "can "
-        "ask us to take down what we still show ourselves.",
-        "The proof that you agreed and took it back: this page, the signatures and a log without pictures. It protects "
-        "you as well as us.",
-    ]
-
-
-def _kept(terms: Terms) -> list[str]:
-    whose = "you" if terms.kind == "person" else "this face"
-    return [
-        f"While the work goes on we keep: pictures of {whose} that the program cut out of films or photographs; a "
-        f"measurement made from them; the program's model of {_face(terms)}; this page and the signatures. They lie "
-        "on our "
-        "own computers, in the folder of this work. The program sends none of it anywhere.",
-        f"When you ask, we run “countenance forget {terms.lender}” on each of those computers. It destroys the "
-        "pictures, the "
-        "measurement, the model and the previews, and writes a signed certificate of destruction, of which you get a "
-        "copy. The films and photographs that we took are not in the program's hands: ask us for those too.",
-    ]
-
-
-def _rights(terms: Terms) -> list[str]:
-    first = (
-        "A measurement of a face is among the data that the law protects most. We may keep it only because you "
-        "agree, and "
-        "only for what this page says."
-        if terms.kind == "person"
-        else "We keep data on this face only because you agree, and only for what this page says."
-    )
-    return [
-        first,
-        f"Responsible for it: {terms.requester}. At any time you can ask what we keep, have a copy of it, have "
-        "mistakes put "
-        "right and have it erased. If you think that we do not keep our word, you can complain to the data protection "
-        "authority of the place where you live.",
-    ]
-
-
-def _witness(terms: Terms) -> list[str]:
-    witness = terms.witness
-    return [
-        "A second person signs beside you, so that nobody can sign in your name or press you into it: "
-        f"{witness.words}. "
-        f"Key of the witness: {witness.key_id}.",
-        "By signing, the witness says:",
-        *_attested(terms),
-        "Without both signatures the program does nothing with this face. If any of this is not true, tell the "
-        "witness not "
-        "to sign.",
-    ]
-
-
-def _attested(terms: Terms) -> list[str]:
-    if terms.kind == "synthetic":
-        return [
-            "- that the face was made by a computer program, and nobody of flesh and blood is known to have it;",
-            "- that the person who signs made it, or may speak for who did;",
-            "- that the person who signs read this page and agreed freely.",
-        ]
-    checked = terms.adult.checked
-    role = "lender" if terms.role == "lend" else "performer"
-    about = f"the {role}" if terms.kind == "person" else terms.lender
-    age = (
-        f"- that {about} appears to be well over 18, in person and not only in pictures;"
-        if checked is None
-        else f"- that on {_day(checked.year, checked.month, checked.day)} the witness saw "
-        f"{DOCUMENT_KINDS[terms.adult.document]} "
-        f"that shows {about} to be at least 18 (its number and the date of birth are written down nowhere);"
-    )
-    if terms.kind == "estate":
-        age = age.replace(" in person and not only in pictures", " in the films and photographs that are used")
-        met = [
-            "- that the witness saw the document named above, and that it lets the person who signs speak for the "
-            "estate;",
-            f"- that the face in the pictures is {terms.lender}'s;",
-        ]
-    else:
-        met = [f"- that the witness met the {role}, and that the face in the pictures is the {role}'s own;"]
-        if terms.face.capture is not None:
-            met.append(
-                f"- that in the film of the challenge the {role} said the digits that stand on the card, which the "
-                "program cannot hear;"
-            )
-    return [
-        *met,
-        age,
-        "- that the person who signs read this page, or had it read out, in a language they know well, and could ask;",
-        "- that the person who signs agreed freely, and was not pressed, as far as the witness knows.",
-    ]
-
-
-def _signature(terms: Terms) -> list[str]:
-    pictures = "pictures of you" if terms.kind == "person" else "pictures of it"
-    own = "you are at least 18 years old" if terms.kind == "person" else "you may decide about this face"
-    return [
-        f"Your signature covers these words and a measurement of {_face(terms)}, made from {pictures}, which the "
-        "program uses to make sure that it works with this face and no other. The measurement itself is not in "
-        "what you sign, only its fingerprint.",
-        f"You sign with a key that only you have. By signing you say that {own} and that you agree freely.",
-        f"Number of this request: {terms.id}",
-    ]
-
-
-def _moment(moment: datetime) -> str:
-    return f"{_day(moment.year, moment.month, moment.day)}, {moment:%H:%M} UTC"
-
-
-def _day(year: int, month: int, day: int) -> str:
-    return f"{day:02} {_MONTHS[month - 1]} {year}"  # %B would follow the computer's language
-
-
-_MONTHS = (
-    *("January", "February", "March", "April", "May", "June"),
-    *("July", "August", "September", "October", "November", "December"),
-)
+    def _day(self, day: date) -> str:
+        # %B would follow the computer's language.
+        form = self._words["date_first" if day.day == 1 else "date"]  # French counts the first of a month apart
+        return str(form.format(day=day.day, month=self._words["months"][day.month - 1], year=day.year))
 
 
 def _paragraph(text: str) -> str:

@@ -6,6 +6,7 @@ are replaced are judged by their age: nobody else's is touched, and a child in t
 
 from __future__ import annotations
 
+from collections import deque
 from fractions import Fraction
 from statistics import median
 from typing import TYPE_CHECKING
@@ -14,7 +15,7 @@ from countenance.perception.screen import ATTESTED_AGE, Looks, require_adult, re
 from countenance.types import Frame
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from countenance.conversion.decide import DecidedFace, DecidedFrame
     from countenance.conversion.report import Stopwatch
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from countenance.perception.perceive import Perception
     from countenance.types import FaceLandmarks, UInt8
 
-__all__ = ["AGES_TO_JUDGE", "FaceAges", "FrameScreen", "Screens"]
+__all__ = ["AGES_TO_JUDGE", "FaceAges", "FrameScreen", "Screens", "SheetScreen"]
 
 AGES_TO_JUDGE = 5
 """Estimates from which a track is judged by itself, and before which a preview shows nothing: one may be ten years off.
@@ -231,3 +232,57 @@ class Screens:
             for ages, who in people
             if ages.median < ATTESTED_AGE
         )
+
+
+class SheetScreen:
+    """Screens the pictures that a training shows of itself: painted faces beside the footage's, now and then anew.
+
+    Every painted face and the sheet with all of them are looked at. The ages are those of faces that the detector sees:
+    before a model has learned anything it paints nobody. The newest estimates count, at least :data:`AGES_TO_JUDGE` of
+    them; with fewer, a sheet with a face in it may not be shown yet.
+
+    Args:
+        perception: its ``screen``, ``detector``, ``mesh`` and ``age`` are used.
+        what: names the sheet in messages, after an article.
+    """
+
+    def __init__(self, perception: Perception, what: str) -> None:
+        self._see, self._what = perception, what
+        self._ages: tuple[deque[float], deque[float]] = deque(), deque()  # of the footage's faces, of the painted ones
+
+    def __call__(self, pairs: Sequence[tuple[UInt8, UInt8]], sheet: UInt8, *, adult_id_checked: bool) -> bool:
+        """Look at a sheet; whether it may be shown now.
+
+        Args:
+            pairs: footage and painted face, uint8 ``(S, S, 3)`` each.
+            sheet: all of them together, uint8 ``(H, W, 3)``, without marks.
+            adult_id_checked: whether the lender's record says that an identity card was checked.
+
+        Raises:
+            SexualContentError: a picture is flagged.
+            MinorError: a person appears under age; the lender under 25, and no identity card was checked.
+        """
+        look = FrameScreen(self._see.screen, lambda _frame: f"The {self._what}", Fraction(1))
+        for number, picture in enumerate([*(painted for _, painted in pairs), sheet]):
+            look(Frame(picture, number, number, Fraction(1)), number)  # each is a shot of its own
+        known = True
+        for side, ages in enumerate(self._ages):
+            new = [age for pair in pairs for age in self._age_of(pair[side])]
+            ages.extend(new)
+            while len(ages) > max(len(new), AGES_TO_JUDGE):
+                ages.popleft()
+            if len(ages) < AGES_TO_JUDGE:
+                known = known and not new
+            elif side == 0:
+                require_adult(ages, f"The performer in the {self._what}")
+            else:
+                require_attested(ages, f"The lender's face in the {self._what}", adult_id_checked=adult_id_checked)
+        return known
+
+    def _age_of(self, picture: UInt8) -> list[float]:
+        """The apparent age of the face in a crop, in years; nothing where no face is seen."""
+        found = self._see.detector(picture)
+        if not found:
+            return []
+        best = max(found, key=lambda face: face.score)
+        return [float(self._see.age(picture, self._see.mesh(picture, best)))]

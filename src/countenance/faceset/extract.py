@@ -18,6 +18,7 @@ from countenance.faceset.crops import CROP_SIZES
 from countenance.faceset.decide import decide
 from countenance.faceset.gather import align, embed, read_source
 from countenance.faceset.store import FaceSet
+from countenance.faceset.use import note_newest, require_not_destroyed
 from countenance.geometry import CROP_SIZE, template
 from countenance.media.probe import probe
 from countenance.media.read import is_photo, list_sources, read_picture
@@ -117,6 +118,8 @@ def extract(
     faceset = FaceSet.open(path, project.key(), create=True, crop_size=crop or CROP_SIZES[0])
     try:
         _check_existing(faceset, person, wanted, crop)
+        if faceset.sources():
+            require_not_destroyed(project, faceset)
     except BaseException:
         faceset.close()  # and nothing else: a file that does not check out is the user's to look at
         raise
@@ -129,7 +132,10 @@ def extract(
         return _report(person, faceset, run, notes, perf_counter() - started)
     finally:
         if faceset.sources():
-            faceset.close()
+            try:
+                note_newest(project, faceset)
+            finally:
+                faceset.close()
         else:  # everything was refused or useless: nothing is left behind
             faceset.destroy()
             if not had_folder:

@@ -118,6 +118,15 @@ def set_digest(database: sqlite3.Connection, *, from_rows: bool = False) -> byte
     return layout.digest(parts)
 
 
+def kept_sha256(database: sqlite3.Connection) -> str:
+    """See :meth:`countenance.faceset.store.FaceSet.kept_sha256`; both indices are read, and no picture."""
+    rows = database.execute(
+        "SELECT id, digest FROM faces INDEXED BY faces_digests WHERE id IN "
+        "(SELECT id FROM faces INDEXED BY faces_by_source WHERE status = 'kept') ORDER BY id"
+    )
+    return layout.digest(value for row in rows for value in row).hex()
+
+
 def verify(path: Path, database: sqlite3.Connection, *, thorough: bool = False) -> None:
     """See :meth:`countenance.faceset.store.FaceSet.verify`; ``thorough`` adds SQLite's check of the whole file."""
     again = "Delete it and extract the faces again."

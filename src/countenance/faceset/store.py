@@ -177,6 +177,11 @@ class FaceSet:
             raw = reading.meta(self._database, "embedder")
         return None if raw is None else raw.decode("utf-8", "replace")
 
+    def kept_sha256(self) -> str:
+        """Hash of the kept faces and of everything in them, hex: other faces have another one."""
+        with layout.readable(self.path):
+            return reading.kept_sha256(self._database)
+
     def verify(self) -> None:
         """Check the whole file: SQLite's own structure, every row's digest and the digest of all.
 

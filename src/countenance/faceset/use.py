@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from countenance.consent.ledger import Ledger
 from countenance.errors import FaceSetError, NoFaceError
 from countenance.faceset.crops import averaged
 from countenance.faceset.records import FaceArrays
@@ -18,9 +19,19 @@ if TYPE_CHECKING:
     from countenance.faceset.store import FaceSet
     from countenance.perception.identity import FaceEmbedder
     from countenance.perception.perceive import Perception
+    from countenance.project import Project
     from countenance.types import Float32
 
-__all__ = ["MINIMUM_FACES", "reembed", "require_crops", "require_enough", "screen_faces"]
+__all__ = [
+    "MINIMUM_FACES",
+    "note_newest",
+    "reembed",
+    "require_crops",
+    "require_enough",
+    "require_newest",
+    "require_not_destroyed",
+    "screen_faces",
+]
 
 _SCREENED_FACES = 40  # of each person: a median over these, and any one of them, refuse
 _NAMED_SOURCES = 4  # in a sentence; hundreds of photos would be none
@@ -69,6 +80,66 @@ def require_crops(faceset: FaceSet, crop_size: int) -> None:
             f"The face set of {person} holds crops of {faceset.crop_size} pixels, and this model needs {crop_size}. "
             f"Delete {faceset.path} and run: countenance extract {sources} --person {person} --crop {crop_size}"
         )
+
+
+def note_newest(project: Project, faceset: FaceSet) -> None:
+    """Enter into the ledger which faces are kept now, unless that is what it says already.
+
+    Raises:
+        LedgerError, OutputError: the ledger cannot be written.
+    """
+    person, kept = faceset.path.parent.name, faceset.kept_sha256()
+    known = _noted(project, person)
+    if known != kept and (known is not None or faceset.counts().kept):
+        Ledger(project.ledger_path).append("faces", {"person": person, "kept_sha256": kept})
+
+
+def require_newest(project: Project, faceset: FaceSet) -> None:
+    """Refuse a face set that holds other faces than the last extraction left: an older file that was put back.
+
+    A face set that the ledger knows nothing of is as it is: it was made before this was noted.
+
+    Raises:
+        FaceSetError: it is another one, or everything of this person was destroyed since.
+        LedgerError: the ledger cannot be read.
+    """
+    require_not_destroyed(project, faceset)
+    person = faceset.path.parent.name
+    if _noted(project, person) not in (None, faceset.kept_sha256()):
+        raise FaceSetError(
+            f"The face set {faceset.path} is not the one that the last extraction left: an older one was put back, or "
+            "the extraction was interrupted at its very end. Put the newest back, or run the same `countenance "
+            "extract` command again and look through the faces."
+        )
+
+
+def require_not_destroyed(project: Project, faceset: FaceSet) -> None:
+    """Refuse a face set of somebody whose everything was destroyed after it was made.
+
+    Raises:
+        FaceSetError: it was, and this is a copy that was put back.
+    """
+    person = faceset.path.parent.name
+    if _noted(project, person) == _DESTROYED:
+        raise FaceSetError(
+            f"Everything of {person} was destroyed, and {faceset.path} is from before that. Delete it; to work with "
+            f"{person} again, extract the faces anew."
+        )
+
+
+_DESTROYED = "destroyed"
+
+
+def _noted(project: Project, person: str) -> str | None:
+    """What the ledger last said of a person's face set: hash of the kept faces, or that it was destroyed."""
+    noted = None
+    for entry in Ledger(project.ledger_path).entries():
+        if entry.facts.get("person") == person:
+            if entry.kind == "faces":
+                noted = str(entry.facts["kept_sha256"])
+            elif entry.kind == "destruction" and entry.facts.get("stage") == "done":
+                noted = _DESTROYED
+    return noted
 
 
 def reembed(faces: FaceSet | FaceArrays, embedder: FaceEmbedder) -> Float32:

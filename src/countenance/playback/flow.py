@@ -25,8 +25,9 @@ from countenance.provenance.credentials import parent_type
 from countenance.provenance.label import LABEL_TEXT, PLAIN_LOOK, draw_label
 from countenance.provenance.sign import footage_credentials, sign_picture
 from countenance.provenance.watermark import PAYLOAD_BYTES, Watermarker
-from countenance.render.job import Job, own_identity, performer_template
+from countenance.render.job import Job, own_identity
 from countenance.render.outputs import Extras
+from countenance.training.scores import template_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -94,9 +95,10 @@ def preview(
     # Nothing is written, so the place of the output is never asked for.
     job = Job(project, footage, footage, lender, performer, preset, device, knobs, Extras(), True, PLAIN_LOOK)
     faces = job.lender_faces(perception)
-    permit = job.permit(faces, perception)
+    known = job.performer_faces(perception)
+    permit = job.permit(faces, known, perception)
     swapper = job.model(permit, faces, load)
-    template = performer_template(project, performer)
+    template = template_of(known)
     watermark = secrets.token_bytes(PAYLOAD_BYTES)
     claim = job.claim(permit, watermark, LABEL_TEXT)
     stamp = Stamp(info, footage, watermark, claim, identity or own_identity())

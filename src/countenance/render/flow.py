@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Protocol
 from countenance.atomic import kept_folder
 from countenance.conversion.resume import require_space, told
 from countenance.errors import CountenanceError, NoFaceError, RefusedError
-from countenance.render.job import Job, own_identity, performer_template
+from countenance.render.job import Job, own_identity
 from countenance.render.outputs import Extras, SwapReport, review_path
 from countenance.render.places import check_paths, publish, publish_folder, remove_stale
 
@@ -149,11 +149,14 @@ def _made(
     note: Callable[[str], None] | None,
 ) -> SwapReport:
     """Everything that happens in the private folders, and the names at the end."""
+    from countenance.training.scores import template_of
+
     output, wanted = job.output, job.extras
     faces = job.lender_faces(perception)
-    permit = job.permit(faces, perception)
+    performer = job.performer_faces(perception)
+    permit = job.permit(faces, performer, perception)
     swapper = job.model(permit, faces, load)
-    template = performer_template(job.project, job.performer)
+    template = template_of(performer)
     signer = identity or own_identity()
     store, footage = job.store(kept.path, permit, faces, template, swapper.facts)
     patches = None if apart is None else job.patch_folder(apart.path, store, permit, footage, signer)

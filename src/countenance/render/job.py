@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from countenance.training.swapper import FaceSwapper
     from countenance.types import Float32, UInt8
 
-__all__ = ["SCREENS", "Job", "own_identity", "performer_template"]
+__all__ = ["SCREENS", "Job", "own_identity"]
 
 SCREENS = ("sexual-content", "apparent-age")
 """The screens that every render passes, as its manifest names them."""
@@ -78,8 +78,30 @@ class Job:
         about = {"lender": self.lender, "performer": self.performer, "act": "swap", "at": "the screens"}
         return refusals_entered(self.project, **about)
 
-    def permit(self, faces: FaceArrays, perception: Perception) -> Permit:
+    def performer_faces(self, perception: Perception) -> Float32:
+        """Embeddings of every kept face of the performer, float32 ``(N, 128)``: by these the footage's face is known.
+
+        Where there is a record to compare them with, they are made anew from the stored pixels, as the lender's are.
+        """
+        from countenance.faceset.store import FaceSet
+        from countenance.faceset.use import reembed, require_enough, require_newest
+        from countenance.geometry import CROP_SIZE
+        from countenance.training.train import scratch_of
+
+        name = self.project.require_person(self.performer)
+        with FaceSet.open(self.project.faceset_path(name), self.project.key()) as faceset:
+            faceset.verify()
+            require_enough(faceset)
+            require_newest(self.project, faceset)
+            if self.project.protects(name) or not self.project.consent_path(name).exists():
+                return faceset.vectors("kept").embeddings
+            faces = faceset.load(crop_size=CROP_SIZE, scratch=scratch_of(self.project))
+        return reembed(faces, perception.embedder)
+
+    def permit(self, faces: FaceArrays, performer: Float32, perception: Perception) -> Permit:
         """Ask the gate, with embeddings made anew from the pixels of the lender that the model shows.
+
+        A performer's record is about one face: nobody less like it than the network tells people apart by is replaced.
 
         A patch has no room for a label, so it is for lenders only who allow to leave it out.
         """
@@ -87,7 +109,15 @@ class Job:
         from countenance.faceset.use import reembed
 
         embeddings = reembed(faces, perception.embedder)
-        permit = require_consent(self.project, self.lender, self.performer, act="swap", embeddings=embeddings)
+        permit = require_consent(
+            self.project,
+            self.lender,
+            self.performer,
+            act="swap",
+            embeddings=embeddings,
+            performer_embeddings=performer,
+        )
+        self._require_same_person()
         if permit.label_required and not self.label_shown:
             raise ConsentError(f"The consent record {permit.record_id} requires the visible label. Render with it.")
         if permit.label_required and self.extras.patches is not None:
@@ -96,6 +126,17 @@ class Job:
                 "without --patches, or ask the lender for a record that allows it (consent request --allow-no-label)."
             )
         return permit
+
+    def _require_same_person(self) -> None:
+        from countenance.perception.identity import SAME_PERSON_COSINE
+
+        asked = self.settings.performer_cosine
+        if asked is not None and asked < SAME_PERSON_COSINE and not self.project.protects(self.performer):
+            raise ConsentError(
+                f"With performer_cosine = {asked:g} faces of other people would be taken for {self.performer}'s, and "
+                f"the consent record is about {self.performer}'s alone. Leave it out, or choose at least "
+                f"{SAME_PERSON_COSINE:g}."
+            )
 
     def model(self, permit: Permit, faces: FaceArrays, load: LoadsSwapper | None) -> FaceSwapper:
         """The trained model, if it was trained under the record that is in force."""
@@ -326,18 +367,6 @@ class Job:
 def derived_id(watermark: bytes, what: str) -> bytes:
     """The watermark's id of what is made beside a render: always the same one, so that finished parts keep theirs."""
     return hashlib.sha256(what.encode() + b" of " + watermark).digest()[: len(watermark)]
-
-
-def performer_template(project: Project, performer: str) -> Float32:
-    """Who the performer is: the normalised mean of their face set's embeddings, float32 ``(128,)``."""
-    from countenance.faceset.store import FaceSet
-    from countenance.faceset.use import require_enough
-    from countenance.training.scores import template_of
-
-    with FaceSet.open(project.faceset_path(project.require_person(performer)), project.key()) as faceset:
-        faceset.verify()
-        require_enough(faceset)
-        return template_of(faceset.vectors("kept").embeddings)
 
 
 def own_identity() -> Signs:

@@ -12,6 +12,7 @@ from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from countenance.errors import RefusedError
 from countenance.training.best import Best
 from countenance.training.checkpoint import CheckpointFacts, save, sweep
 from countenance.training.guard import Guard
@@ -90,7 +91,7 @@ class _WholeStep:
 
 
 class _Watching:
-    """Shows each new score row to a watcher, until the watcher fails."""
+    """Shows each new score row to a watcher, until the watcher fails; what it refuses ends the training."""
 
     def __init__(self, watch: Watch | None, notices: list[str] | None) -> None:
         self._watch, self._notices, self._shown = watch, notices, -1
@@ -101,6 +102,8 @@ class _Watching:
         self._shown = len(facts.history)
         try:
             self._watch(run, facts)
+        except RefusedError:  # that is no failure: what is learned here may not be shown, so it is not learned on
+            raise
         except Exception as error:  # a view is a luxury: hours of training must not die of it
             self._watch = None
             text = f"The live view failed and was switched off ({type(error).__name__}: {error})."
@@ -124,6 +127,10 @@ class _Saver:
 
     def due(self) -> bool:
         return self._clock() >= self._due
+
+    def refuse(self) -> None:
+        """Nothing more is written from now on."""
+        self._refused = True
 
     def store(self, facts: CheckpointFacts) -> None:
         """Write, unless there is nothing new, nothing but the untrained model, or it may not be kept.
@@ -207,8 +214,9 @@ def loop(
         folder: of the checkpoints.
         early_stop: whether to stop at the plateau (:func:`countenance.training.plateau.plateau_reached`) as well.
         progress: called after each step with the budget's share.
-        watch: called with the run and its facts after every score; it must not change the run. Whatever it raises but
-            Ctrl-C is told once, and training goes on without it.
+        watch: called with the run and its facts after every score; it must not change the run. What it refuses ends the
+            training, and nothing more is saved; whatever else it raises but Ctrl-C is told once, and training goes on
+            without it.
         notices: takes sentences for the user; where it is None they are Python warnings.
         allowed: makes a context for each time that something is saved; it may refuse to be entered, and then training
             ends and nothing more is saved. Nothing is kept that consent does not cover at that moment.
@@ -218,7 +226,7 @@ def loop(
         TrainingError: training broke down too often; the last good checkpoint stands.
         CheckpointError: the best weights in the folder are damaged or of another run.
         OutputError: a checkpoint cannot be written.
-        RefusedError: ``allowed`` refused.
+        RefusedError: ``allowed`` or ``watch`` refused.
     """
     if facts.learning_rate_factor != 1.0:
         run.slow(facts.learning_rate_factor)
@@ -231,7 +239,11 @@ def loop(
     def passed() -> bool:
         """A row is good: show it, keep its weights if they are the best; whether it is time to stop."""
         saver.best.offer(run, facts)
-        watching(run, facts)
+        try:
+            watching(run, facts)
+        except RefusedError:
+            saver.refuse()
+            raise
         return early_stop and plateau_reached(facts.curve)
 
     over = passed()

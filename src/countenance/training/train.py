@@ -141,13 +141,14 @@ def load_faces(
         OutputError: the disk is full.
     """
     from countenance.faceset.store import FaceSet
-    from countenance.faceset.use import require_crops, require_enough
+    from countenance.faceset.use import require_crops, require_enough, require_newest
 
     project.require_person(name)
     with FaceSet.open(project.faceset_path(name), project.key()) as faceset:
         faceset.verify()
         require_crops(faceset, crop_size)
         require_enough(faceset)
+        require_newest(project, faceset)
         return faceset.load(crop_size=crop_size, scratch=scratch)
 
 
@@ -172,14 +173,18 @@ def _faces_digest(faces: PersonFaces) -> str:
 
 
 def _permit(
-    project: Project, lender: str, performer: str, faces: FaceArrays, perception: Perception
+    project: Project, lender: str, performer: str, faces: Sequence[FaceArrays], perception: Perception
 ) -> tuple[Permit, Float32]:
-    """Ask the gate, with embeddings made anew from the very pixels that training will use; gives those too."""
+    """Ask the gate, with embeddings made anew from the very pixels that training will use; gives the lender's too."""
     from countenance.consent.gate import require_consent
     from countenance.faceset.use import reembed
 
-    embeddings = reembed(faces, perception.embedder)
-    return require_consent(project, lender, performer, act="train", embeddings=embeddings), embeddings
+    embeddings = reembed(faces[0], perception.embedder)
+    # Without a record, as of a protected witness, there is nothing to compare the performer with.
+    recorded = project.consent_path(performer).exists() and not project.protects(performer)
+    own = reembed(faces[1], perception.embedder) if recorded else None
+    permit = require_consent(project, lender, performer, act="train", embeddings=embeddings, performer_embeddings=own)
+    return permit, embeddings
 
 
 def _identity(lender: Float32, performer: FaceArrays, perception: Perception) -> Identity:
@@ -254,7 +259,7 @@ def train(
     with refusals_entered(project, lender=lender, performer=performer, act="train", at="the screens"):
         for name, of in zip((lender, performer), faces, strict=True):
             screen_faces(name, of, perception)
-    permit, embeddings = _permit(project, lender, performer, faces[0], perception)
+    permit, embeddings = _permit(project, lender, performer, faces, perception)
     people = person_faces(faces[0]), person_faces(faces[1])
     folder = project.model_dir(lender, performer, preset)
     fresh = CheckpointFacts(

@@ -261,4 +261,4 @@ def test_a_request_of_the_first_version(world: World) -> None:
 def test_what_both_read_is_what_is_hashed(world: World) -> None:
     half = parse_unwitnessed(world.half())
     assert parse_record(world.record()).statement_sha256 != half.statement_sha256  # each request has its number
-    assert WITNESS_KEY.key_id in " ".join(statement_text(half).split())
+    assert WITNESS_KEY.key_id in " ".join(statement_text(half, "en").split())

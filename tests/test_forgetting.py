@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from countenance import forget as module
+from countenance import forgetting as module
 from countenance.cli import run
 from countenance.consent.ledger import Ledger
 from countenance.errors import CountenanceError, IntegrityError, OutputError, ProjectError
-from countenance.forget import forget, plan_to_forget
+from countenance.forgetting import forget, plan_to_forget
 from countenance.project import Project
 from countenance.provenance.destruction import read_certificate
 from countenance.provenance.identity import SigningIdentity
