@@ -103,8 +103,12 @@ def container_takes(container_format: str, stream: AudioStream | SubtitleStream)
     """Whether the container takes the track's packets as they are.
 
     Asked by writing a header into memory: FFmpeg's own query says yes to some pairs (Opus in MOV) that its muxer
-    refuses.
+    refuses. The header in memory does not show that MP4 wants to know where the channels of PCM stand, which Matroska
+    does not say.
     """
+    unplaced = stream.type == "audio" and stream.codec_context.layout.name.endswith(" channels")
+    if container_format == "mp4" and unplaced and stream.codec_context.name.startswith("pcm_"):
+        return False
     trial = av.open(io.BytesIO(), "w", format=container_format)
     try:
         trial.add_stream_from_template(stream)
