@@ -22,7 +22,7 @@ from countenance.consent.record import parse_record
 from countenance.consent.strict_json import read_bounded
 from countenance.errors import ConsentError
 from countenance.fonts import dejavu
-from countenance.provenance.label import LABEL_TEXT, draw_label, label_plate
+from countenance.provenance.label import LABEL_TEXT, draw_label, label_plate, label_text
 from countenance.provenance.watermark import PAYLOAD_BYTES, Watermarker
 
 if TYPE_CHECKING:
@@ -114,7 +114,8 @@ class LiveView:
             return
         pairs = run.preview()
         if pairs:
-            self._write_preview(self._marked(pairs, facts), facts, record)
+            text = label_text(synthetic=record.synthetic)
+            self._write_preview(self._marked(pairs, facts, text), facts, record, text)
 
     def _record(self, facts: CheckpointFacts) -> ConsentRecord:
         """The record that the model is trained under, if it still covers this work."""
@@ -132,7 +133,7 @@ class LiveView:
             raise ConsentError(f"The consent record of {lender} allows no preview any more. " + " ".join(reasons))
         return record
 
-    def _marked(self, pairs: Sequence[tuple[UInt8, UInt8]], facts: CheckpointFacts) -> UInt8:
+    def _marked(self, pairs: Sequence[tuple[UInt8, UInt8]], facts: CheckpointFacts, text: str) -> UInt8:
         """The sheet with label and watermark; each swap is marked by itself too, for those who cut one out.
 
         One still has to give the whole id. Six sheets of six pairs, marked once like a render, scored 13 to 15 on
@@ -140,13 +141,13 @@ class LiveView:
         is marked twice: 24 to 28.
         """
         crop_mark = Watermarker(self._watermark, pairs[0][0].shape[:2])
-        plain = preview_sheet([(before, crop_mark(swap)) for before, swap in pairs], _headings(facts))
+        plain = preview_sheet([(before, crop_mark(swap)) for before, swap in pairs], _headings(facts), text)
         mark = Watermarker(self._watermark, plain.shape[:2])
-        once = mark(draw_label(plain))
+        once = mark(draw_label(plain, text))
         ground = (plain == plain[..., :1]).all(axis=2, keepdims=True)
         return np.where(ground, mark(once), once)
 
-    def _write_preview(self, sheet: UInt8, facts: CheckpointFacts, record: ConsentRecord) -> None:
+    def _write_preview(self, sheet: UInt8, facts: CheckpointFacts, record: ConsentRecord, text: str) -> None:
         """Sign in a private folder; only what is signed, checked and logged takes the name."""
         from countenance.provenance.manifest import RenderClaim
         from countenance.provenance.scope import scope_sha256
@@ -158,7 +159,7 @@ class LiveView:
             purpose=self._work.purpose,
             made_at=self._clock(),
             preset=self._preset,
-            label_text=LABEL_TEXT,
+            label_text=text,
             watermark_id=self._watermark,
             synthetic=record.synthetic,
             screens=("sexual-content", "apparent-age"),  # both face sets passed them before training
@@ -245,7 +246,9 @@ def coverage_of(project: Project, lender: str, performer: str) -> tuple[tuple[st
     return gaps(sides[0], sides[1]), coverage_png(sides[0], sides[1])
 
 
-def preview_sheet(pairs: Sequence[tuple[UInt8, UInt8]], headings: tuple[str, str, str]) -> UInt8:
+def preview_sheet(
+    pairs: Sequence[tuple[UInt8, UInt8]], headings: tuple[str, str, str], label: str = LABEL_TEXT
+) -> UInt8:
     """Footage and swap side by side on grey, three pairs a row, at most six: uint8 ``(H, W, 3)``, still unmarked.
 
     The foot is left free for the label.
@@ -253,6 +256,7 @@ def preview_sheet(pairs: Sequence[tuple[UInt8, UInt8]], headings: tuple[str, str
     Args:
         pairs: at least one; uint8 ``(S, S, 3)`` each, all of one size.
         headings: title, where the training stands, its scores.
+        label: what it will say.
     """
     shown = [pairs[row] for row in np.linspace(0, len(pairs) - 1, min(len(pairs), _MOST_PAIRS)).round().astype(int)]
     size = shown[0][0].shape[0]
@@ -263,7 +267,7 @@ def preview_sheet(pairs: Sequence[tuple[UInt8, UInt8]], headings: tuple[str, str
     margin = 2 * round(_MARGIN * between / 2)
     width = 2 * margin + between
     top = _HEAD + rows * (_CAPTION + size) + (rows - 1) * _BETWEEN // 2
-    height = _with_room_for_label(top + _FOOT_GAP, width)
+    height = _with_room_for_label(top + _FOOT_GAP, width, label)
     sheet = _paper(height, width)
     pen = ImageDraw.Draw(sheet)
     pen.text((margin, 34), headings[0], font=dejavu("DejaVuSans-Bold.ttf", 23), fill=_INK, anchor="lm")
@@ -290,10 +294,10 @@ def _paper(height: int, width: int) -> Image.Image:
     return Image.fromarray(np.repeat(np.round(grain).astype(np.uint8), 3, axis=2))
 
 
-def _with_room_for_label(used: int, width: int) -> int:
+def _with_room_for_label(used: int, width: int, label: str) -> int:
     """The least height at which the label stands below what is used."""
     height = used
-    while label_plate((height, width)).top < used:
+    while label_plate((height, width), label).top < used:
         height += 2
     return height
 

@@ -92,6 +92,36 @@ class TestAttested:
         assert state(verify(done.output)) == ("stands", "holds")
         assert sorted(path.name for path in tmp_path.iterdir()) == sorted([name, done.sidecar.name])
 
+    @pytest.mark.parametrize("name", ["ntsc_2997.mkv", "odd_size.webm"])
+    def test_a_second_witness_of_one_with_credentials_beside_it(
+        self, verify: Verify, ida_signs: SigningIdentity, data_dir: Path, tmp_path: Path, name: str
+    ) -> None:
+        first, second = tmp_path / f"first-{name}", tmp_path / f"second-{name}"
+        attest_file(RESOURCES / name, "I filmed this.", first, ida_signs)
+        done = attest_file(first, "I was there, too.", second, new_identity(data_dir, f"B {name[0]}").load())
+        assert done.recording_credentials == "intact"
+        result = verify(second)
+        assert (state(result), result.parents.state) == (("stands", "holds"), "intact")
+
+    @pytest.mark.parametrize("beside", ["another's", "edited", "garbage"])
+    def test_credentials_beside_it_that_do_not_hold(
+        self, verify: Verify, ida_signs: SigningIdentity, tmp_path: Path, beside: str
+    ) -> None:
+        recording, other, second = (tmp_path / f"{stem}.mkv" for stem in ("first", "other", "second"))
+        attest_file(RESOURCES / "ntsc_2997.mkv", "I filmed this.", recording, ida_signs)
+        sidecar = recording.with_suffix(".c2pa")
+        if beside == "another's":
+            other.write_bytes((RESOURCES / "ntsc_2997.mkv").read_bytes() + b"\xec\x80")
+            shutil.copy(attest_file(other, "I, too.", tmp_path / "third.mkv", ida_signs).sidecar or "", sidecar)
+        elif beside == "edited":
+            sidecar.write_bytes(sidecar.read_bytes().replace(b"I filmed this.", b"I filmed that."))
+        else:
+            sidecar.write_bytes(b"no manifest store")
+        done = attest_file(recording, "I was there, too.", second, ida_signs)
+        found = verify(second).parents.state
+        said = ("unreadable", "none") if beside == "garbage" else ("broken", "broken")
+        assert (done.recording_credentials, found) == said
+
     def test_a_second_witness(self, verify: Verify, attested: Attested, data_dir: Path, tmp_path: Path) -> None:
         other = new_identity(data_dir, "Jon Ek").load()
         done = attest_file(attested.output, "So did I.", tmp_path / "b.mp4", other)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 from contextlib import suppress
 from fractions import Fraction
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import av.error
 from av.audio.frame import AudioFrame
@@ -106,9 +106,10 @@ def container_takes(container_format: str, stream: AudioStream | SubtitleStream)
     refuses. The header in memory does not show that MP4 wants to know where the channels of PCM stand, which Matroska
     does not say.
     """
-    unplaced = stream.type == "audio" and stream.codec_context.layout.name.endswith(" channels")
-    if container_format == "mp4" and unplaced and stream.codec_context.name.startswith("pcm_"):
-        return False
+    if container_format == "mp4" and stream.codec_context.name.startswith("pcm_"):
+        layout = cast("AudioStream", stream).codec_context.layout
+        if layout.name.endswith(" channels"):
+            return False
     trial = av.open(io.BytesIO(), "w", format=container_format)
     try:
         trial.add_stream_from_template(stream)

@@ -89,7 +89,9 @@ def attest_file(
         embedded = credentials.embeds(output)
         temporary = files.enter_context(replacing(output))
         sidecar = None if embedded else files.enter_context(replacing(beside))
-        manifest = _signed(recording, temporary, kind, account, identity, parent=embedded and held != "none")
+        # What cannot be read beside a recording is none of it; what cannot be read inside is.
+        along = held in ("intact", "broken") or (embedded and held == "unreadable")
+        manifest = _signed(recording, temporary, kind, account, identity, recording if along else None)
         if sidecar is not None:
             sidecar.write_bytes(manifest)
             credentials.sidecar_path(temporary).write_bytes(manifest)
@@ -103,11 +105,12 @@ def attest_file(
     return Attested(output, None if embedded else beside, account, held)
 
 
-def _signed(recording: Path, target: Path, kind: str, account: Account, identity: Signs, *, parent: bool) -> bytes:
+def _signed(
+    recording: Path, target: Path, kind: str, account: Account, identity: Signs, disclosed: Path | None
+) -> bytes:
     ingredient = footage_ingredient(kind) | {"title": "Recording"}
     try:
-        with recording.open("rb") as source, target.open("w+b") as stream, recording.open("rb") as again:
-            disclosed = again if parent else None
+        with recording.open("rb") as source, target.open("w+b") as stream:
             embedded = credentials.embeds(recording)
             definition = account_manifest(account, kind)
             signer = SignerOf(identity, timestamp=True)

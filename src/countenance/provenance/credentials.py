@@ -23,6 +23,7 @@ __all__ = [
     "has_remains",
     "is_elsewhere",
     "media_type",
+    "parent_beside",
     "parent_type",
     "read_store",
     "read_store_of",
@@ -181,6 +182,32 @@ def read_store_of(
             raise c2pa.C2paError("the manifest store is not an object")
         store[VALIDITY] = _validity(json.loads(reader.crjson()), store.get("active_manifest"))
     return store
+
+
+def parent_beside(path: Path, trusted_pem: str) -> tuple[dict[str, Any], str, bytes]:
+    """The credentials that lie beside a parent, for its child's; c2pa by itself takes along embedded ones only.
+
+    Args:
+        path: a media file of a kind that has its credentials beside it.
+        trusted_pem: see :func:`context`; the child keeps what its signer found, which verification compares.
+
+    Returns:
+        Members of the ingredient, the name of the resource that they refer to, and that: the manifest store.
+
+    Raises:
+        c2pa.C2paError: there are none, or they cannot be parsed.
+        OSError: the file or its sidecar cannot be read.
+    """
+    manifest, store = _read_sidecar(path), read_store(path, trusted_pem)
+    if manifest is None or store is None:
+        raise c2pa.C2paError(f"there are no credentials beside {path.name}")
+    name = "parent.c2pa"
+    told = {
+        "active_manifest": store["active_manifest"],
+        "validation_results": store["validation_results"],
+        "manifest_data": {"format": STORE_TYPE, "identifier": name},
+    }
+    return told, name, manifest
 
 
 def _validity(told: Any, label: object) -> list[str] | None:
