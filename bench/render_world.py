@@ -119,7 +119,7 @@ def _first_click(path: Path, track: int) -> Fraction:
     raise SystemExit(f"There is no click in {path}.")
 
 
-def make_project(folder: Path, *, label_required: bool = True) -> Any:
+def make_project(folder: Path, *, label_required: bool = True, purpose: str = "research") -> Any:
     """A project with both people, a template and an accepted consent record."""
     from faceset_world import World, film, run, talk
 
@@ -132,7 +132,7 @@ def make_project(folder: Path, *, label_required: bool = True) -> Any:
     from countenance.faceset.use import reembed
     from countenance.project import Project
 
-    project = Project.create(folder / "film", title="Kills", purpose="research")
+    project = Project.create(folder / "film", title="Kills", purpose=purpose)
     for person, who in ((LENDER, 0), (PERFORMER, 1)):
         script = talk(28, who=who)
         run(project, World(script), film(folder / f"{person}.mkv", script), person=person)

@@ -13,7 +13,20 @@ ROOT = Path(countenance.__file__).parent
 
 # Each layer may import itself and what stands before it; so may its members each other.
 LAYERS = [
-    {"errors", "types", "geometry", "color", "progress", "atomic", "digest", "fonts", "memory", "allocator", "serving"},
+    {
+        "errors",
+        "types",
+        "geometry",
+        "color",
+        "progress",
+        "atomic",
+        "digest",
+        "fonts",
+        "memory",
+        "allocator",
+        "serving",
+        "curves",
+    },
     {"config"},
     {"vault"},
     {"project"},

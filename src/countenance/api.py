@@ -333,13 +333,14 @@ def preview(
     preset: str | None = None,
     device: str | None = None,
     loop: bool = False,
+    look: LabelLook | None = None,
     identity: Signs | None = None,
     tell: Callable[[str], None] | None = None,
 ) -> PreviewReport:
     """Play a swap into a page of this machine, whose address ``tell`` is called with; it begins when that is opened.
 
-    ``preset`` and ``device`` are the project's own when None. See :func:`countenance.playback.flow.preview`, also for
-    what it raises.
+    ``preset`` and ``device`` are the project's own when None, ``look`` is the plain one. See
+    :func:`countenance.playback.flow.preview`, also for what it raises.
     """
     from countenance.playback import preview as run
 
@@ -354,6 +355,7 @@ def preview(
         preset=preset or opened.config.preset,
         device=device or opened.config.device,
         loop=loop,
+        look=look,
         identity=identity,
         tell=tell,
     )

@@ -71,6 +71,7 @@ def attest(
     from countenance.provenance.account import ACCOUNT_LIMIT, written_account
     from countenance.provenance.attest import attest_file
     from countenance.provenance.identities import signer_named
+    from countenance.provenance.identity import watermark_secret
 
     source = Path(recording)
     identity = signer_named(user_data_dir(), name)
@@ -82,7 +83,8 @@ def attest(
         raise InputError(f"The account {path} cannot be read ({error.strerror or error}). Check its name.") from error
     target = source.with_name(f"{source.stem}.attested{source.suffix}") if output is None else Path(output)
     text = written_account(data, f"The account {path.name}")
-    return attest_file(source, text, target, identity, overwrite=overwrite, progress=progress)
+    secret = watermark_secret(user_data_dir())
+    return attest_file(source, text, target, identity, overwrite=overwrite, secret=secret, progress=progress)
 
 
 def forget(

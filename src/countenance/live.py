@@ -7,9 +7,8 @@ knows its watermark. It exists only with all of them.
 
 from __future__ import annotations
 
-import io
 import secrets
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from PIL import Image, ImageDraw
@@ -22,9 +21,10 @@ from countenance.consent.record import parse_record
 from countenance.consent.refusals import refusals_entered
 from countenance.consent.strict_json import read_bounded
 from countenance.conversion.screens import SheetScreen
+from countenance.curves import curves_png
 from countenance.errors import ConsentError, MinorError, SexualContentError
 from countenance.fonts import dejavu
-from countenance.provenance.label import LABEL_TEXT, draw_label, label_plate
+from countenance.provenance.label import LABEL_TEXT, draw_label, label_plate, label_text
 from countenance.provenance.watermark import PAYLOAD_BYTES, Watermarker
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from countenance.training.runs import Run
     from countenance.types import UInt8
 
-__all__ = ["LiveView", "coverage_of", "curves_png", "preview_sheet"]
+__all__ = ["LiveView", "coverage_of", "preview_sheet"]
 
 _WORK_PREFIX = ".countenance-preview-"
 _STOPPED = "The training was stopped, and nothing more of it was saved."
@@ -127,7 +127,8 @@ class LiveView:
             return
         pairs = run.preview()
         if pairs and self._may_be_shown(pairs, facts, record):
-            self._write_preview(self._marked(pairs, facts), facts, record)
+            text = label_text(synthetic=record.synthetic)
+            self._write_preview(self._marked(pairs, facts, text), facts, record, text)
 
     def _may_be_shown(
         self, pairs: Sequence[tuple[UInt8, UInt8]], facts: CheckpointFacts, record: ConsentRecord
@@ -158,7 +159,7 @@ class LiveView:
             raise ConsentError(f"The consent record of {lender} allows no preview any more. " + " ".join(reasons))
         return record
 
-    def _marked(self, pairs: Sequence[tuple[UInt8, UInt8]], facts: CheckpointFacts) -> UInt8:
+    def _marked(self, pairs: Sequence[tuple[UInt8, UInt8]], facts: CheckpointFacts, text: str) -> UInt8:
         """The sheet with label and watermark; each swap is marked by itself too, for those who cut one out.
 
         One still has to give the whole id. Six sheets of six pairs, marked once like a render, scored 13 to 15 on
@@ -166,13 +167,13 @@ class LiveView:
         is marked twice: 24 to 28.
         """
         crop_mark = Watermarker(self._watermark, pairs[0][0].shape[:2])
-        plain = preview_sheet([(before, crop_mark(swap)) for before, swap in pairs], _headings(facts))
+        plain = preview_sheet([(before, crop_mark(swap)) for before, swap in pairs], _headings(facts), text)
         mark = Watermarker(self._watermark, plain.shape[:2])
-        once = mark(draw_label(plain))
+        once = mark(draw_label(plain, text))
         ground = (plain == plain[..., :1]).all(axis=2, keepdims=True)
         return np.where(ground, mark(once), once)
 
-    def _write_preview(self, sheet: UInt8, facts: CheckpointFacts, record: ConsentRecord) -> None:
+    def _write_preview(self, sheet: UInt8, facts: CheckpointFacts, record: ConsentRecord, text: str) -> None:
         """Sign in a private folder; only what is signed, checked and logged takes the name."""
         from countenance.provenance.manifest import RenderClaim
         from countenance.provenance.scope import scope_sha256
@@ -184,7 +185,7 @@ class LiveView:
             purpose=self._work.purpose,
             made_at=self._clock(),
             preset=self._preset,
-            label_text=LABEL_TEXT,
+            label_text=text,
             watermark_id=self._watermark,
             synthetic=record.synthetic,
             screens=("sexual-content", "apparent-age"),
@@ -271,7 +272,9 @@ def coverage_of(project: Project, lender: str, performer: str) -> tuple[tuple[st
     return gaps(sides[0], sides[1]), coverage_png(sides[0], sides[1])
 
 
-def preview_sheet(pairs: Sequence[tuple[UInt8, UInt8]], headings: tuple[str, str, str]) -> UInt8:
+def preview_sheet(
+    pairs: Sequence[tuple[UInt8, UInt8]], headings: tuple[str, str, str], label: str = LABEL_TEXT
+) -> UInt8:
     """Footage and swap side by side on grey, three pairs a row, at most six: uint8 ``(H, W, 3)``, still unmarked.
 
     The foot is left free for the label.
@@ -279,6 +282,7 @@ def preview_sheet(pairs: Sequence[tuple[UInt8, UInt8]], headings: tuple[str, str
     Args:
         pairs: at least one; uint8 ``(S, S, 3)`` each, all of one size.
         headings: title, where the training stands, its scores.
+        label: what it will say.
     """
     shown = [pairs[row] for row in np.linspace(0, len(pairs) - 1, min(len(pairs), _MOST_PAIRS)).round().astype(int)]
     size = shown[0][0].shape[0]
@@ -289,7 +293,7 @@ def preview_sheet(pairs: Sequence[tuple[UInt8, UInt8]], headings: tuple[str, str
     margin = 2 * round(_MARGIN * between / 2)
     width = 2 * margin + between
     top = _HEAD + rows * (_CAPTION + size) + (rows - 1) * _BETWEEN // 2
-    height = _with_room_for_label(top + _FOOT_GAP, width)
+    height = _with_room_for_label(top + _FOOT_GAP, width, label)
     sheet = _paper(height, width)
     pen = ImageDraw.Draw(sheet)
     pen.text((margin, 34), headings[0], font=dejavu("DejaVuSans-Bold.ttf", 23), fill=_INK, anchor="lm")
@@ -316,84 +320,9 @@ def _paper(height: int, width: int) -> Image.Image:
     return Image.fromarray(np.repeat(np.round(grain).astype(np.uint8), 3, axis=2))
 
 
-def _with_room_for_label(used: int, width: int) -> int:
+def _with_room_for_label(used: int, width: int, label: str) -> int:
     """The least height at which the label stands below what is used."""
     height = used
-    while label_plate((height, width)).top < used:
+    while label_plate((height, width), label).top < used:
         height += 2
     return height
-
-
-class _Panel(NamedTuple):
-    title: str
-    lines: dict[str, tuple[str, str]]  # key in the history: colour (Okabe and Ito's), name
-    least_span: float  # of the axis: a change in the fourth digit must not look like a leap
-
-
-_PANELS = (
-    _Panel(
-        "SSIM of faces by their own decoder",
-        {
-            "held_out_ssim": ("#0072b2", "lender, held out"),
-            "held_out_performer_ssim": ("#d55e00", "performer, held out"),
-            "trained_ssim": ("#56b4e9", "lender, trained on"),
-            "trained_performer_ssim": ("#e69f00", "performer, trained on"),
-        },
-        0.02,
-    ),
-    _Panel("Identity margin (above 0: the lender)", {"held_out_identity_margin": ("#0072b2", "")}, 0.1),
-    _Panel("Loss", {"loss": ("#0072b2", "")}, 0.01),
-)
-_DARK, _GREY = "#1d2430", "#6b7686"
-
-
-def curves_png(history: Sequence[dict[str, float]]) -> bytes:
-    """Scores and loss over minutes of training as a PNG of 1200 × 420 pixels; no face is in it.
-
-    Args:
-        history: rows as checkpoints keep them; what a row lacks is left out.
-    """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(12.0, 4.2), dpi=100)
-    FigureCanvasAgg(figure)  # no window, whatever the user's settings say
-    axes = figure.subplots(1, 3, gridspec_kw={"width_ratios": [1.3, 1.0, 1.0], "wspace": 0.24})
-    figure.subplots_adjust(left=0.055, right=0.985, top=0.89, bottom=0.135)
-    for axis, panel in zip(axes, _PANELS, strict=True):
-        _draw(axis, panel, history)
-    if axes[0].lines:
-        axes[0].legend(loc="best", frameon=False, fontsize=9, labelcolor=_DARK)
-    if axes[1].lines:
-        axes[1].axhline(0.0, color=_GREY, linewidth=0.9)
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", facecolor="white")
-    return buffer.getvalue()
-
-
-def _draw(axis: Any, panel: _Panel, history: Sequence[dict[str, float]]) -> None:
-    heights: list[float] = []
-    for key, (colour, name) in panel.lines.items():
-        rows = [row for row in history if key in row and "seconds" in row]
-        style = {"linestyle": "--"} if key.startswith("trained") else {}
-        if rows:
-            heights += [row[key] for row in rows]
-            minutes = [row["seconds"] / 60.0 for row in rows]
-            values = [row[key] for row in rows]
-            axis.plot(minutes, values, color=colour, linewidth=1.8, marker="o", markersize=3, label=name, **style)
-    axis.set_title(panel.title, fontsize=11, color=_DARK, loc="left")
-    axis.set_xlabel("minutes of training", color=_GREY)
-    axis.tick_params(colors=_GREY, length=0)
-    axis.grid(alpha=0.25)
-    for spine in axis.spines.values():
-        spine.set_visible(False)
-    if heights:
-        middle, span = (max(heights) + min(heights)) / 2.0, max(heights) - min(heights)
-        half = 0.58 * max(span, panel.least_span)
-        axis.set_ylim(middle - half, middle + half)
-        latest = max(history[-1].get("seconds", 0.0) / 60.0, 1.0)
-        axis.set_xlim(-0.03 * latest, 1.03 * latest)
-    else:
-        axis.set_xticks([])
-        axis.set_yticks([])
-        axis.text(0.5, 0.5, "not scored yet", transform=axis.transAxes, ha="center", va="center", color=_GREY)

@@ -17,7 +17,7 @@ from countenance import api
 from countenance.consent.ledger import Ledger
 from countenance.playback import flow
 from countenance.project import Project
-from countenance.provenance.label import label_plate
+from countenance.provenance.label import LabelLook, label_plate, label_text
 from countenance.provenance.watermark import find_watermark
 
 PAIR = ("--lender", "vera", "--performer", "ivan")
@@ -61,7 +61,8 @@ def test_what_is_received_is_marked_signed_and_logged(
     monkeypatch.setenv("COUNTENANCE_HOME", str(home))
     viewer = Viewer()
     before = set(film.rglob("*"))
-    report = api.preview(film, scene, lender="vera", performer="ivan", tell=viewer)
+    text, look = label_text(synthetic=True, language="uk"), LabelLook("top", "light", "uk")
+    report = api.preview(film, scene, lender="vera", performer="ivan", look=look, tell=viewer)
     viewer.done()
     assert report.frames == 100 == report.shown + report.dropped + report.held_back
     assert report.replaced > 0
@@ -77,7 +78,9 @@ def test_what_is_received_is_marked_signed_and_logged(
         proof = api.verify(tmp_path / f"{number}.jpg", search_watermark=False)
         assert proof.verdict == "holds"
         assert proof.to_dict()["layers"]["label"]["state"] == "claimed"
-    plate = label_plate(pictures[0].shape[:2])
+        assert proof.claim is not None
+        assert proof.claim.label_text == text
+    plate = label_plate(pictures[0].shape[:2], text, look)
     height, width = plate.rgb.shape[:2]
     for picture in pictures:
         place = picture[plate.top : plate.top + height, plate.left : plate.left + width]

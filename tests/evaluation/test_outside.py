@@ -11,7 +11,7 @@ from evaluation_clips import pictures_of, write_clip
 from countenance.conversion.settings import ConvertSettings
 from countenance.evaluation.outside import Marking, OutsideScorer, encode_unswapped, find_marking
 from countenance.media.read import read_frames
-from countenance.provenance.label import LabelLook, label_text
+from countenance.provenance.label import LABEL_TEXTS, LabelLook, label_text
 
 COUNT = 26  # the watermark is first looked for after 25 frames
 MARK = bytes(range(5))
@@ -35,8 +35,26 @@ def test_the_marks_of_a_file_are_found(
 ) -> None:
     marking = Marking(watermark, LABEL if labelled else None, footage[0].shape[:2])
     found = find_marking(write_clip(tmp_path / "swap.mp4", [marking(picture) for picture in footage], crf=16))
-    assert (found.watermark, found.labelled) == (watermark, labelled)
+    assert (found.watermark, found.drawn) == (watermark, LABEL if labelled else None)
     assert found.label.any() == labelled
+
+
+@pytest.mark.parametrize(
+    ("language", "position", "style"), list(zip(LABEL_TEXTS, LabelLook.POSITIONS, ("title", "dark") * 3, strict=True))
+)
+def test_a_label_of_every_place_and_language_is_found(
+    tmp_path: Path, footage: list[np.ndarray], language: str, position: str, style: str
+) -> None:
+    label = (label_text(synthetic=position.startswith("top"), language=language), LabelLook(position, style, language))
+    marking = Marking(None, label, footage[0].shape[:2])
+    assert find_marking(write_clip(tmp_path / "swap.mp4", [marking(footage[0])], crf=32)).drawn == label
+
+
+@pytest.mark.parametrize("grey", [0, 128, 255])
+def test_a_plain_picture_is_no_label(tmp_path: Path, grey: int) -> None:
+    assert (
+        find_marking(write_clip(tmp_path / "plain.mp4", [np.full((240, 320, 3), grey, np.uint8)], crf=16)).drawn is None
+    )
 
 
 def _outside(tmp_path: Path, footage: list[np.ndarray], change: np.ndarray) -> tuple[int, float, float]:

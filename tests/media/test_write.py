@@ -6,6 +6,7 @@ from fractions import Fraction
 from itertools import islice
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 
@@ -94,8 +95,6 @@ def test_transport_stream_sound_keeps_its_offset(clips: Path, tmp_path: Path, so
 def test_sound_that_the_container_does_not_take_becomes_aac(
     clips: Path, tmp_path: Path, sound_packets: SoundPackets
 ) -> None:
-    import av
-
     source, target = clips / "camera.avi", tmp_path / "out.mp4"
     copy(source, target)
     [track] = probe(target).audio
@@ -119,9 +118,25 @@ def test_opus_goes_as_it_is_to_mp4_and_as_aac_to_mov(clips: Path, tmp_path: Path
         assert [track.codec for track in probe(tmp_path / f"out{suffix}").audio] == [codec]
 
 
-def test_languages_come_along_and_places_do_not(clips: Path, tmp_path: Path) -> None:
-    import av
+def test_pcm_without_places_of_its_channels_becomes_aac_in_mp4(clips: Path, tmp_path: Path) -> None:
+    """Matroska does not say where they stand; MP4's muxer asked for it when the film was finished."""
+    recorded = tmp_path / "recorder.mkv"
+    with av.open(str(recorded), "w") as out:
+        video, sound = out.add_stream("libx264", rate=25), out.add_stream("pcm_s16le", rate=48_000, layout="stereo")
+        video.width, video.height, video.pix_fmt = 64, 48, "yuv420p"
+        for packet in (*video.encode(av.VideoFrame(64, 48, "yuv420p")), *video.encode(None)):
+            out.mux(packet)
+        silence = av.AudioFrame.from_ndarray(np.zeros((1, 9600), np.int16), format="s16", layout="stereo")
+        silence.sample_rate, silence.pts = 48_000, 0
+        for packet in (*sound.encode(silence), *sound.encode(None)):
+            out.mux(packet)
+    for suffix, codec in ((".mp4", "aac"), (".mov", "pcm_s16le"), (".mkv", "pcm_s16le")):
+        copy(recorded, tmp_path / f"out{suffix}")
+        [track] = probe(tmp_path / f"out{suffix}").audio
+        assert (track.codec, track.channels) == (codec, 2)
 
+
+def test_languages_come_along_and_places_do_not(clips: Path, tmp_path: Path) -> None:
     source = tmp_path / "located.mp4"
     with av.open(str(clips / "two_sounds.mp4")) as container, av.open(str(source), "w") as output:
         output.metadata["location"] = "+52.5200+013.4050/"
@@ -152,8 +167,6 @@ def test_fewer_frames_still_get_all_the_sound(clips: Path, tmp_path: Path, sound
 
 
 def test_the_index_comes_first_and_keyframes_are_near(performer: Path, tmp_path: Path) -> None:
-    import av
-
     target = tmp_path / "out.mp4"
     with VideoWriter(target, probe(performer), preset="ultrafast") as writer:
         for frame in islice(read_frames(performer), 120):

@@ -11,15 +11,17 @@ import numpy as np
 import pytest
 from attest_world import ACCOUNT, RESOURCES, redraw, repack, sound_file
 
+from countenance import api
 from countenance.digest import file_sha256
 from countenance.errors import InputError, MarkError, MediaError, OutputError
+from countenance.project import user_data_dir
 from countenance.provenance import credentials, watermark
 from countenance.provenance.account import ACCOUNT_LIMIT, shown, written_account
 from countenance.provenance.attest import Attested, attest_file
 from countenance.provenance.attestation import beside_original
 from countenance.provenance.fingerprint import measure
 from countenance.provenance.identities import NamedIdentity, identity_named, list_identities, new_identity
-from countenance.provenance.identity import SigningIdentity, local_authority_pem
+from countenance.provenance.identity import SigningIdentity, local_authority_pem, watermark_secret
 from countenance.provenance.report import Verification
 from countenance.provenance.verify import verify_file
 
@@ -91,6 +93,37 @@ class TestAttested:
         assert file_sha256(done.output) == file_sha256(RESOURCES / name)
         assert state(verify(done.output)) == ("stands", "holds")
         assert sorted(path.name for path in tmp_path.iterdir()) == sorted([name, done.sidecar.name])
+
+    @pytest.mark.parametrize("name", ["ntsc_2997.mkv", "odd_size.webm"])
+    def test_a_second_witness_of_one_with_credentials_beside_it(
+        self, verify: Verify, ida_signs: SigningIdentity, data_dir: Path, tmp_path: Path, name: str
+    ) -> None:
+        first, second = tmp_path / f"first-{name}", tmp_path / f"second-{name}"
+        attest_file(RESOURCES / name, "I filmed this.", first, ida_signs)
+        other = new_identity(data_dir, f"Bo {name[0]}").load()
+        done = attest_file(first, "I was there, too.", second, other)
+        assert done.recording_credentials == "intact"
+        result = verify(second, trusted_pem=other.authority_pem)
+        assert (state(result), result.parents.state) == (("stands", "holds"), "intact")
+
+    @pytest.mark.parametrize("beside", ["another's", "edited", "garbage"])
+    def test_credentials_beside_it_that_do_not_hold(
+        self, verify: Verify, ida_signs: SigningIdentity, tmp_path: Path, beside: str
+    ) -> None:
+        recording, other, second = (tmp_path / f"{stem}.mkv" for stem in ("first", "other", "second"))
+        attest_file(RESOURCES / "ntsc_2997.mkv", "I filmed this.", recording, ida_signs)
+        sidecar = recording.with_suffix(".c2pa")
+        if beside == "another's":
+            other.write_bytes((RESOURCES / "ntsc_2997.mkv").read_bytes() + b"\xec\x80")
+            shutil.copy(attest_file(other, "I, too.", tmp_path / "third.mkv", ida_signs).sidecar or "", sidecar)
+        elif beside == "edited":
+            sidecar.write_bytes(sidecar.read_bytes().replace(b"I filmed this.", b"I filmed that."))
+        else:
+            sidecar.write_bytes(b"no manifest store")
+        done = attest_file(recording, "I was there, too.", second, ida_signs)
+        found = verify(second).parents.state
+        said = ("unreadable", "none") if beside == "garbage" else ("broken", "broken")
+        assert (done.recording_credentials, found) == said
 
     def test_a_second_witness(self, verify: Verify, attested: Attested, data_dir: Path, tmp_path: Path) -> None:
         other = new_identity(data_dir, "Jon Ek").load()
@@ -206,6 +239,29 @@ class TestRefused:
         with pytest.raises(InputError, match=r"watermark of a face replacement.*cannot be attested"):
             attest_file(RESOURCES / "two_sounds.mp4", ACCOUNT, tmp_path / "o.mp4", ida_signs)
         assert list(tmp_path.iterdir()) == []
+
+    def test_a_render_of_this_computer_by_its_secret_mark(
+        self, ida_signs: SigningIdentity, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Whose public mark was taken off; the API searches with the secret that this computer holds, where it does."""
+
+        def find(_: object, secret: bytes | None = None) -> watermark.WatermarkFinding:
+            return watermark.WatermarkFinding(None, 0.0, "", None if secret is None else b"12345")
+
+        monkeypatch.setattr(watermark, "find_watermark", find)
+        monkeypatch.setenv("COUNTENANCE_HOME", str(tmp_path / "home"))
+        new_identity(user_data_dir(), "Eva")
+        (tmp_path / "account.txt").write_text(ACCOUNT, "utf-8")
+
+        def attest(name: str) -> Attested:
+            recording, statement = RESOURCES / "two_sounds.mp4", tmp_path / "account.txt"
+            return api.attest(recording, statement=statement, name="Eva", output=tmp_path / name)
+
+        assert attest("a.mp4").output.is_file()
+        watermark_secret(user_data_dir(), create=True)
+        with pytest.raises(InputError, match=r"watermark of a face replacement.*cannot be attested"):
+            attest("b.mp4")
+        assert not (tmp_path / "b.mp4").exists()
 
     def test_a_render_that_another_program_attested(
         self, verify: Verify, attested: Attested, monkeypatch: pytest.MonkeyPatch

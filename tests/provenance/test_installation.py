@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import dataclasses
 import io
 import json
@@ -21,7 +22,9 @@ from timestamps import TimestampAuthority
 
 from countenance import api
 from countenance.cli import run
-from countenance.errors import InputError, MarkError
+from countenance.consent.clock import format_time
+from countenance.consent.strict_json import canonical
+from countenance.errors import InputError, IntegrityError, MarkError
 from countenance.provenance import credentials
 from countenance.provenance.identity import SigningIdentity, local_authority_pem
 from countenance.provenance.installation import (
@@ -35,6 +38,7 @@ from countenance.provenance.installation import (
 )
 from countenance.provenance.manifest import RenderClaim
 from countenance.provenance.sign import sign_file, sign_sheet
+from countenance.provenance.signed_document import read_document, sign_document
 from countenance.provenance.verify import verify_file
 
 NEWSROOM = Authority(authority_name="Newsroom authority")
@@ -124,10 +128,11 @@ class TestOrganisation:
         ("key", "algorithm"),
         [
             (ec.generate_private_key(ec.SECP384R1()), "es384"),
+            (ec.generate_private_key(ec.SECP521R1()), "es512"),
             (ed25519.Ed25519PrivateKey.generate(), "ed25519"),
             (rsa.generate_private_key(65537, 2048), "ps256"),
         ],
-        ids=["P-384", "Ed25519", "RSA"],
+        ids=["P-384", "P-521", "Ed25519", "RSA"],
     )
     def test_other_keys(self, key, algorithm: str, home: Path, tmp_path: Path, png: bytes) -> None:
         leaf = certificate(key.public_key(), NEWSROOM.key, issuer=NEWSROOM.name)
@@ -137,6 +142,19 @@ class TestOrganisation:
         made = use_organisation(home, *pair(tmp_path, SigningIdentity(pem, "", key_pem)))
         assert made.algorithm == algorithm
         assert verdict(sign_sheet(png, SigningIdentity.load_or_create(home)), tmp_path)[0] == "trusted"
+        paper = sign_document({"time": format_time(datetime.now(UTC)), "rows": 3}, made, "a+jws")
+        read = read_document(paper, "a+jws", "The paper", trusted_pem=made.authority_pem)
+        assert (read.payload["rows"], read.trusted) == (3, True)
+        value = json.loads(paper)
+        [signature] = value["signatures"]
+        header = json.loads(_decoded(signature["protected"]))
+        changed = [value | {"payload": _encoded(canonical(read.payload | {"rows": 4}))}]
+        for name in ("none", "HS256", "ES256", "PS384", "Ed25519"):
+            other = signature | {"protected": _encoded(canonical(header | {"alg": name}))}
+            changed.append(value | {"signatures": [other]})
+        for one in changed:
+            with pytest.raises(IntegrityError):
+                read_document(canonical(one), "a+jws", "The paper", trusted_pem=made.authority_pem)
 
     @pytest.mark.parametrize(
         ("change", "words"),
@@ -324,3 +342,11 @@ def test_a_contact_sheet_says_that_nothing_is_painted(png: bytes, identity: Sign
     with pytest.raises(MarkError):
         sign_sheet(b"no picture", dataclasses.replace(identity))
     assert isinstance(identity.signer(timestamp=False), c2pa.Signer)
+
+
+def _encoded(data: bytes) -> str:
+    return base64.urlsafe_b64encode(data).decode().rstrip("=")
+
+
+def _decoded(text: str) -> bytes:
+    return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))

@@ -2,12 +2,15 @@ from __future__ import annotations
 
 import dataclasses
 import http.client
+import io
 import json
+import random
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import av
 import pytest
+from PIL import Image
 from register_world import ID, OTHER, TraceOf
 
 from countenance import api
@@ -16,9 +19,10 @@ from countenance.errors import InputError, OutputError
 from countenance.media.read import read_frames
 from countenance.provenance.attest import Attested
 from countenance.provenance.identity import SigningIdentity
-from countenance.provenance.manifest import RenderClaim
+from countenance.provenance.manifest import RenderClaim, footage_ingredient, manifest_definition
 from countenance.provenance.register import Register, Registered, read_answer
 from countenance.provenance.register_server import RegisterServer
+from countenance.provenance.sign import SignerOf, sign_stream
 from countenance.provenance.trace import register_at, traced
 from countenance.provenance.verify import verify_file
 from countenance.provenance.watermark import Watermarker
@@ -69,6 +73,25 @@ class TestEntries:
                 register.add(path, trusted_pem=trusted)
         assert not register.path.exists()
 
+    def test_a_jpeg_s_manifest_in_several_segments(
+        self, claim: RenderClaim, identity: SigningIdentity, tmp_path: Path
+    ) -> None:
+        """One segment holds 64 KB; every byte put together is the one that was signed."""
+        definition = manifest_definition(claim, "image/jpeg", "none")
+        noise = random.Random(3).randbytes(60_000).hex()
+        definition["assertions"].append({"label": "org.example.noise", "data": {"noise": noise}})
+        plain, jpeg = io.BytesIO(), tmp_path / "still.jpg"
+        Image.new("RGB", (64, 48), (90, 120, 150)).save(plain, "JPEG")
+        plain.seek(0)
+        with jpeg.open("w+b") as out:
+            signer = SignerOf(identity, timestamp=False)
+            sign_stream(plain, out, "image/jpeg", definition, footage_ingredient("video/mp4"), signer, True)
+        entry = Register(tmp_path).add(jpeg, trusted_pem=identity.authority_pem)
+        assert entry.watermark == ID
+        assert len(entry.manifest) > 120_000
+        assert noise.encode() in entry.manifest
+        assert entry.claim()[0].record_id == claim.record_id
+
     def test_no_render_that_holds_its_footage_s_credentials(
         self, sign, signed: Path, claim: RenderClaim, identity, data_dir: Path, swap: Path, tmp_path: Path
     ) -> None:
@@ -84,8 +107,6 @@ class TestEntries:
 
 def camera_clip(clip: Path, target: Path, identity: SigningIdentity) -> Path:
     """Footage that a camera signed, with what cameras write into it."""
-    from countenance.provenance.sign import SignerOf, sign_stream
-
     definition = {
         "claim_generator_info": [{"name": "Camera"}],
         "title": "DSC_1234",

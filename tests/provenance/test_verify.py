@@ -196,6 +196,17 @@ class TestFootage:
         grandchild = sign(tmp_path / "grandchild.mp4", parent=child, states=shown)
         assert (verify(grandchild).parents.state, verify(grandchild).verdict) == ("intact", "holds")
 
+    @pytest.mark.parametrize("suffix", [".mkv", ".webm"])
+    def test_disclosed_beside_it(self, verify, sign, signed: Path, claim: RenderClaim, tmp_path: Path, suffix) -> None:
+        shown = dataclasses.replace(claim, disclose_footage=True)
+        child = sign(tmp_path / f"child{suffix}", parent=signed, states=shown)
+        grandchild = sign(tmp_path / "grandchild.mp4", parent=child, states=shown)
+        assert (verify(grandchild).parents.state, verify(grandchild).verdict) == ("intact", "holds")
+        with child.open("ab") as stream:
+            stream.write(b"\xec\x80")
+        late = sign(tmp_path / "late.mp4", parent=child, states=shown)
+        assert (verify(late).parents.state, verify(late).verdict) == ("broken", "unproven")
+
     def test_changed_footage_does_not_hide_behind_its_child(
         self, verify, sign, signed: Path, claim: RenderClaim, tmp_path: Path
     ) -> None:

@@ -28,13 +28,14 @@ from countenance.consent.ledger import Ledger
 from countenance.consent.record import parse_record
 from countenance.consent.revoke import revoke
 from countenance.consent.template import enrol, save_template
+from countenance.curves import curves_png
 from countenance.errors import ConsentError, LedgerError, MarkError, OutputError
 from countenance.faceset.store import FaceSet
-from countenance.live import LiveView, curves_png, preview_sheet
+from countenance.live import LiveView, preview_sheet
 from countenance.perception.identity import EMBEDDER_ID
 from countenance.project import Project
 from countenance.provenance.identity import SigningIdentity
-from countenance.provenance.label import LABEL_TEXT, label_plate
+from countenance.provenance.label import label_plate, label_text
 from countenance.provenance.verify import verify_file
 from countenance.provenance.watermark import find_watermark
 from countenance.training.checkpoint import CheckpointFacts
@@ -54,6 +55,9 @@ HISTORY = (
         "loss": 0.2,
     },
 )
+
+SYNTHETIC = label_text(synthetic=True)
+"""What the label says by the record's terms: of nobody's face nobody has consented."""
 
 
 def face(seed: int) -> np.ndarray:
@@ -134,7 +138,16 @@ def test_the_preview_is_proven_and_names_nobody(story: Story) -> None:
     assert found.marks.watermark.state == "matches"
     assert found.claim is not None
     assert (found.claim.record_id, found.claim.record_sha256) == (story.facts.record_id, story.facts.record_sha256)
-    assert (found.claim.label_text, found.claim.purpose, found.claim.synthetic) == (LABEL_TEXT, "double", True)
+    assert (found.claim.label_text, found.claim.purpose, found.claim.synthetic) == (
+        SYNTHETIC,
+        "double",
+        True,
+    )
+    picture = np.asarray(Image.open(view.preview).convert("RGB"))
+    plate = label_plate(picture.shape[:2], SYNTHETIC)
+    height, width = plate.rgb.shape[:2]
+    there = picture[plate.top : plate.top + height, plate.left : plate.left + width]
+    assert np.abs(there.astype(int) - plate.rgb).mean() < 8.0
     assert view.preview.stat().st_mode & 0o077 == 0 or sys.platform == "win32"
     for name, data in story.files().items():
         for word in (LENDER, PERFORMER, "A title of its own", str(story.project.root)):
@@ -165,13 +178,13 @@ def test_a_changed_preview_is_broken_and_a_cut_out_swap_still_has_the_watermark(
 def test_one_still_gives_the_whole_watermark_and_the_label_covers_no_face(story: Story, count: int) -> None:
     run = FakeRun(count)
     view = story.view()
-    sheet = view._marked(run.pairs, story.facts)
+    sheet = view._marked(run.pairs, story.facts, SYNTHETIC)
     assert find_watermark([sheet]).payload == view._watermark
     buffer = io.BytesIO()
     Image.fromarray(sheet).save(buffer, "JPEG", quality=75)  # somebody sends it on
     assert find_watermark([np.asarray(Image.open(buffer))]).payload == view._watermark
-    plain = preview_sheet(run.pairs, ("a", "b", "c"))
-    plate = label_plate(plain.shape[:2])
+    plain = preview_sheet(run.pairs, ("a", "b", "c"), SYNTHETIC)
+    plate = label_plate(plain.shape[:2], SYNTHETIC)
     under = plain[plate.top :].reshape(-1, 3).astype(int)
     assert np.ptp(under, axis=1).max() == 0  # grey: no picture
     assert plate.top + plate.rgb.shape[0] < plain.shape[0]

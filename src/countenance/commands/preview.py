@@ -12,6 +12,7 @@ from countenance.commands.terminal import (
     answer,
     device_option,
     json_option,
+    label_options,
     lender_option,
     performer_option,
     preset_option,
@@ -33,6 +34,7 @@ __all__ = ["preview"]
 @performer_option
 @click.option("--loop", is_flag=True, help="Play again from the start until Ctrl-C.")
 @click.option("--open", "open_page", is_flag=True, help="Open the page in the browser.")
+@label_options
 @preset_option
 @device_option
 @project_option
@@ -43,6 +45,9 @@ def preview(
     performer: str,
     loop: bool,
     open_page: bool,
+    label_position: str,
+    label_style: str,
+    label_language: str,
     preset: str | None,
     device: str | None,
     open_project: Callable[[], Project],
@@ -60,6 +65,7 @@ def preview(
       countenance preview scene.mp4 --lender vera --performer ivan --loop --open
     """
     from countenance import api
+    from countenance.provenance.label import LabelLook
 
     def tell(address: str) -> None:
         click.echo(f"The preview is at {address} (Ctrl-C ends it).", err=True)
@@ -67,7 +73,15 @@ def preview(
             click.launch(address)
 
     result = api.preview(
-        open_project(), footage, lender=lender, performer=performer, preset=preset, device=device, loop=loop, tell=tell
+        open_project(),
+        footage,
+        lender=lender,
+        performer=performer,
+        preset=preset,
+        device=device,
+        loop=loop,
+        look=LabelLook(label_position, label_style, label_language),
+        tell=tell,
     )
     answer({"preview": result}, _told(result), as_json=as_json)
 

@@ -12,6 +12,7 @@ from countenance.commands.terminal import (
     answer,
     device_option,
     json_option,
+    label_options,
     lender_option,
     performer_option,
     preset_option,
@@ -74,27 +75,7 @@ __all__ = ["swap"]
 @device_option
 @click.option("--overwrite", is_flag=True, help="Replace an output that is there (never the footage).")
 @click.option("--without-label", is_flag=True, help="No visible label, where the consent record allows that.")
-@click.option(
-    "--label-position",
-    type=click.Choice(["bottom-left", "bottom", "bottom-right", "top-left", "top", "top-right"]),
-    default="bottom-left",
-    show_default=True,
-    help="Where the visible label stands.",
-)
-@click.option(
-    "--label-style",
-    type=click.Choice(["dark", "light", "title"]),
-    default="dark",
-    show_default=True,
-    help="On a dark or a light plate, or as a film's titles.",
-)
-@click.option(
-    "--label-language",
-    type=click.Choice(["en", "de", "es", "fr", "ru", "uk"]),
-    default="en",
-    show_default=True,
-    help="What it is written in.",
-)
+@label_options
 @click.option("--secret-watermark", is_flag=True, help="Also an invisible mark that only this computer can find.")
 @project_option
 @json_option

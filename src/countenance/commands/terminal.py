@@ -32,6 +32,7 @@ __all__ = [
     "fail_sentence",
     "json_option",
     "key_passphrase",
+    "label_options",
     "lender_option",
     "passphrase_option",
     "performer_option",
@@ -134,6 +135,36 @@ passphrase_option = click.option(
     help=f"Its first line is the key's passphrase; else ${_PASSPHRASE_VARIABLE}, else you are asked.",
 )
 device_option = click.option("--device", metavar="NAME", help="auto, cpu, cuda or mps; the project's own if not given.")
+
+
+def label_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add where and how the visible label stands: ``label_position``, ``label_style``, ``label_language``."""
+    options = (
+        click.option(
+            "--label-position",
+            type=click.Choice(["bottom-left", "bottom", "bottom-right", "top-left", "top", "top-right"]),
+            default="bottom-left",
+            show_default=True,
+            help="Where the visible label stands.",
+        ),
+        click.option(
+            "--label-style",
+            type=click.Choice(["dark", "light", "title"]),
+            default="dark",
+            show_default=True,
+            help="On a dark or a light plate, or as a film's titles.",
+        ),
+        click.option(
+            "--label-language",
+            type=click.Choice(["en", "de", "es", "fr", "ru", "uk"]),
+            default="en",
+            show_default=True,
+            help="What it is written in.",
+        ),
+    )
+    for option in reversed(options):  # as decorators are applied
+        command = option(command)
+    return command
 
 
 def key_passphrase(

@@ -56,6 +56,7 @@ def convert(
     label: Callable[[UInt8], UInt8],
     watermark: Callable[[UInt8], UInt8],
     adult_id_checked: bool = False,
+    samples_only: bool = False,
     perception: Perception | None = None,
     settings: ConvertSettings | None = None,
     store: SegmentStore | None = None,
@@ -76,6 +77,7 @@ def convert(
         label: draws the visible label; takes and gives uint8 ``(H, W, 3)``.
         watermark: draws the invisible watermark; likewise.
         adult_id_checked: whether the lender's consent record says that an identity card was checked.
+        samples_only: see :class:`countenance.media.write.VideoWriter`.
         perception: the networks; the real ones when None.
         settings: the knobs; the defaults when None.
         store: holds the finished segments; the conversion goes on after them. When None they go into a private folder
@@ -104,7 +106,7 @@ def convert(
         if store is None:
             work = kept.enter_context(work_folder(out_unmarked.parent, _WORK_PREFIX))
             store = SegmentStore(work, ProjectKey.new(), {})  # not kept
-        job = _Job(footage, out_unmarked, perception, knobs, info, store, patches, adult_id_checked)
+        job = _Job(footage, out_unmarked, perception, knobs, info, store, patches, adult_id_checked, samples_only)
         if not store.complete:
             job.convert(swapper, performer_template, label, watermark, progress)
         return job.finish()
@@ -132,11 +134,12 @@ class _Job:
         store: SegmentStore,
         patches: TakesPatches | None,
         adult_id_checked: bool,
+        samples_only: bool,
     ) -> None:
         if out.exists() and out.samefile(footage):
             raise OutputError(f"{out} is the footage itself. Choose another name for the render.")
         self.footage, self.out, self.see, self.settings, self.info = footage, out, perception, settings, info
-        self.store, self.began_at, self.patches = store, store.next_frame, patches
+        self.store, self.began_at, self.patches, self.samples_only = store, store.next_frame, patches, samples_only
         encoder = encoder_for(out, settings.codec, settings.encoder)
         self.encoding = encoding_of(
             encoder, info.width, info.height, info.average_rate, crf=settings.crf, preset=settings.preset
@@ -207,6 +210,7 @@ class _Job:
             preset=settings.preset,
             tracks_from=self.footage,
             private=True,
+            samples_only=self.samples_only,
         )
         with writer:
             writer.append(self.store.folder, self.store.segments)

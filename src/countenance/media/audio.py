@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 from contextlib import suppress
 from fractions import Fraction
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import av.error
 from av.audio.frame import AudioFrame
@@ -103,8 +103,13 @@ def container_takes(container_format: str, stream: AudioStream | SubtitleStream)
     """Whether the container takes the track's packets as they are.
 
     Asked by writing a header into memory: FFmpeg's own query says yes to some pairs (Opus in MOV) that its muxer
-    refuses.
+    refuses. The header in memory does not show that MP4 wants to know where the channels of PCM stand, which Matroska
+    does not say.
     """
+    if container_format == "mp4" and stream.codec_context.name.startswith("pcm_"):
+        layout = cast("AudioStream", stream).codec_context.layout
+        if layout.name.endswith(" channels"):
+            return False
     trial = av.open(io.BytesIO(), "w", format=container_format)
     try:
         trial.add_stream_from_template(stream)

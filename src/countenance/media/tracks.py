@@ -35,6 +35,7 @@ _IN_QUICKTIME = {
     "hye": "arm", "isl": "ice", "kat": "geo", "mkd": "mac", "msa": "may", "mya": "bur", "nld": "dut", "rum": "ron",
     "slo": "slk", "sqi": "alb", "zho": "chi",
 }  # fmt: skip
+_LANGUAGE = re.compile(r"[a-z]{2,3}(?=$|-)")
 _TIMECODE = re.compile(r"\d\d:\d\d:\d\d[:;.]\d\d")
 _DROP_FRAME_RATE = 30  # timecode that drops numbers exists at 29.97 and its multiples only
 
@@ -51,12 +52,23 @@ class Tracks:
         source: an open file of its own (its position moves).
         output: the file to be written; must not have been started.
         shift_seconds: taken off every time.
+        samples_only: what is heard and in which language, and nothing else. Sound is encoded anew (PCM, which is
+            nothing but samples, is copied), since packets and their codec's header can hold text; subtitles stay
+            behind, since cameras write place and time into them; and a track has no title.
 
     ``left_out`` names what could not be carried over.
     """
 
-    def __init__(self, path: Path, source: InputContainer, output: OutputContainer, shift_seconds: Fraction) -> None:
-        self._path = path
+    def __init__(
+        self,
+        path: Path,
+        source: InputContainer,
+        output: OutputContainer,
+        shift_seconds: Fraction,
+        *,
+        samples_only: bool = False,
+    ) -> None:
+        self._path, self._samples_only = path, samples_only
         self._output = output
         self._shift_seconds = shift_seconds
         self._tracks: dict[int, _Track] = {}
@@ -64,7 +76,10 @@ class Tracks:
         for sound in source.streams.audio:
             self._add_sound(sound)
         for subtitles in source.streams.subtitles:
-            self._add_subtitles(subtitles)
+            if samples_only:
+                self.left_out += (f"subtitle track {subtitles.index}, which may tell place and time",)
+            else:
+                self._add_subtitles(subtitles)
         chosen = [stream for stream in source.streams if stream.index in self._tracks]
         for other in source.streams:
             if other.index not in self._tracks:
@@ -77,7 +92,8 @@ class Tracks:
             self.left_out += (f"sound track {stream.index}, whose codec FFmpeg does not know",)
             return
         track: _Track
-        if container_takes(self._output.format.name, stream):
+        copied = not self._samples_only or stream.codec_context.name.startswith("pcm_")
+        if copied and container_takes(self._output.format.name, stream):
             target = self._output.add_stream_from_template(stream)
             track = CopiedSound(stream, target, self._shift_seconds)
         else:
@@ -106,6 +122,10 @@ class Tracks:
     def _describe(self, stream: Stream, target: Stream, track: _Track) -> None:
         kept = {new: stream.metadata[old] for old, new in _KEPT_METADATA.items() if stream.metadata.get(old)}
         language = kept.get("language")
+        if self._samples_only:
+            spoken = _LANGUAGE.match(language or "")  # the field takes any words, and a region is a place
+            language = spoken.group() if spoken else None
+            kept = {} if language is None else {"language": language}
         if language is not None and self._output.format.name == "mov":
             kept["language"] = _IN_QUICKTIME.get(language, language)
         target.metadata.update(kept)

@@ -58,6 +58,8 @@ class VideoWriter:
       aspect ratio is kept. Pictures are upright, so no rotation is written.
     * Sound: every track, packets as they are; AAC (Opus in WebM) where the container does not take the codec.
     * Subtitles, chapters and timecode: as the container can hold them. Languages and titles of tracks are kept.
+    * With ``samples_only`` only what can be seen and heard comes along: see :class:`countenance.media.tracks.Tracks`;
+      no chapters and no timecode.
     * Nothing else comes along: no global metadata (it may hold the place of filming), no data tracks (a camera's
       positions), no attachments.
     """
@@ -73,6 +75,7 @@ class VideoWriter:
         tracks_from: Path | None = None,
         fragment: bool = False,
         private: bool = False,
+        samples_only: bool = False,
     ) -> None:
         """Describe the file; nothing is touched before the ``with`` block.
 
@@ -86,6 +89,7 @@ class VideoWriter:
                 ``like``.
             fragment: write MP4 or MOV in fragments that can be played while it grows, instead of the index first.
             private: only the owner may read the file; it may then also be a segment (``.nut``).
+            samples_only: for footage that must not be recognised by what stands beside picture and sound.
 
         Raises:
             OutputError: the suffix is not one of ours.
@@ -103,6 +107,7 @@ class VideoWriter:
         self._tracks_from = tracks_from
         self._fragment = fragment
         self._private = private
+        self._samples_only = samples_only
         self._stack = ExitStack()
         self._last_pts: int | None = None
         self._last_dts: int | None = None
@@ -260,8 +265,10 @@ class VideoWriter:
     def _carry_over(self, footage: Path) -> None:
         source = self._stack.enter_context(open_input(footage))
         shift = self._like.clock_start_seconds
-        self._tracks = Tracks(footage, source, self._output, shift)
+        self._tracks = Tracks(footage, source, self._output, shift, samples_only=self._samples_only)
         self.left_out += self._tracks.left_out
+        if self._samples_only:
+            return
         self._output.set_chapters(chapters_of(source, shift))
         timecode = timecode_of(source, self._like.average_rate)
         if timecode is not None:

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
     from countenance.media.probe import VideoInfo
     from countenance.project import Project
+    from countenance.provenance.label import LabelLook
     from countenance.provenance.manifest import RenderClaim
     from countenance.provenance.sign import Signs
     from countenance.render.flow import LoadsSwapper
@@ -56,6 +57,7 @@ def preview(
     preset: str = "swift",
     device: str = "auto",
     loop: bool = False,
+    look: LabelLook | None = None,
     settings: ConvertSettings | None = None,
     perception: Perception | None = None,
     identity: Signs | None = None,
@@ -76,6 +78,7 @@ def preview(
         preset: of the model.
         device: where the model runs.
         loop: play again from the start until Ctrl-C.
+        look: where and how the label stands; dark, in the lower left, in English when None.
         settings: knobs of the conversion.
         perception: the networks; the real ones when None.
         identity: who signs; this installation when None.
@@ -89,19 +92,19 @@ def preview(
         SexualContentError, MinorError: a screen refuses the footage.
         MarkError, LedgerError, OutputError: a picture could not be marked, or the ledger not be written.
     """
-    info = probe(footage)
+    info, look = probe(footage), look or PLAIN_LOOK
     knobs = settings or ConvertSettings()
     perception = perception or Perception()
     # Nothing is written, so the place of the output is never asked for.
-    job = Job(project, footage, footage, lender, performer, preset, device, knobs, Extras(), True, PLAIN_LOOK)
+    job = Job(project, footage, footage, lender, performer, preset, device, knobs, Extras(), True, look)
     faces = job.lender_faces(perception)
     known = job.performer_faces(perception)
     permit = job.permit(faces, known, perception)
     swapper = job.model(permit, faces, load)
     template = template_of(known)
     watermark = secrets.token_bytes(PAYLOAD_BYTES)
-    claim = job.claim(permit, watermark, LABEL_TEXT)
-    stamp = Stamp(info, footage, watermark, claim, identity or own_identity())
+    claim = job.claim(permit, watermark, job.label_text(permit))
+    stamp = Stamp(info, footage, watermark, claim, identity or own_identity(), look)
     row = job.row(permit, swapper.facts, file_sha256(footage)) | {"watermark": watermark.hex(), "preview": True}
     Ledger(project.ledger_path).append("render", row)  # one a preview, before anything of it is seen
     channel = Channel()
@@ -131,11 +134,20 @@ class Stamp:
         watermark: the preview's id, five bytes.
         claim: what each picture states.
         identity: who signs.
+        look: where and how the label stands, whose words are the claim's.
     """
 
-    def __init__(self, info: VideoInfo, footage: Path, watermark: bytes, claim: RenderClaim, identity: Signs) -> None:
+    def __init__(
+        self,
+        info: VideoInfo,
+        footage: Path,
+        watermark: bytes,
+        claim: RenderClaim,
+        identity: Signs,
+        look: LabelLook = PLAIN_LOOK,
+    ) -> None:
         self._watermark = Watermarker(watermark, (info.height, info.width))
-        self._claim, self._identity = claim, identity
+        self._claim, self._identity, self._look = claim, identity, look
         self._kind = parent_type(footage)
         self._footage = footage_credentials(footage)
 
@@ -146,7 +158,7 @@ class Stamp:
             MarkError: a mark could not be made.
         """
         done, jpeg = cv2.imencode(
-            ".jpg", cv2.cvtColor(marked(rgb, draw_label, self._watermark), cv2.COLOR_RGB2BGR), _FLAGS
+            ".jpg", cv2.cvtColor(marked(rgb, self._labelled, self._watermark), cv2.COLOR_RGB2BGR), _FLAGS
         )
         if not done:
             raise MarkError("A picture could not be compressed, so it is not shown. Close other programs, try again.")
@@ -159,6 +171,9 @@ class Stamp:
             identity=self._identity,
         )
         return signed
+
+    def _labelled(self, rgb: UInt8) -> UInt8:
+        return draw_label(rgb, self._claim.label_text or LABEL_TEXT, self._look)
 
 
 def _run(player: Player, channel: Channel, loop: bool, tell: Callable[[], None]) -> None:

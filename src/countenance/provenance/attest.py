@@ -54,6 +54,7 @@ def attest_file(
     identity: Signs,
     *,
     overwrite: bool = False,
+    secret: bytes | None = None,
     clock: Callable[[], datetime] = _utc_now,
     progress: Progress | None = None,
 ) -> Attested:
@@ -68,6 +69,7 @@ def attest_file(
         output: of the same suffix; MKV and WebM have the credentials beside them as ``.c2pa``.
         identity: who signs.
         overwrite: replace an output that is there.
+        secret: of this installation's secret watermarks: a render of its own is known by that, too.
         clock: what time it is, aware.
         progress: told the number of frames that were read.
 
@@ -79,7 +81,7 @@ def attest_file(
         OutputError: the output is there, or cannot be written.
     """
     kind = _checked_kind(recording, output, overwrite=overwrite)
-    _refuse_painted(recording)
+    _refuse_painted(recording, secret)
     digest = file_sha256(recording)
     tracks = measure(recording, progress)
     account = Account(text, clock().astimezone(UTC).replace(microsecond=0), digest, tracks)
@@ -89,7 +91,9 @@ def attest_file(
         embedded = credentials.embeds(output)
         temporary = files.enter_context(replacing(output))
         sidecar = None if embedded else files.enter_context(replacing(beside))
-        manifest = _signed(recording, temporary, kind, account, identity, parent=embedded and held != "none")
+        # What cannot be read beside a recording is none of it; what cannot be read inside is.
+        along = held in ("intact", "broken") or (embedded and held == "unreadable")
+        manifest = _signed(recording, temporary, kind, account, identity, recording if along else None)
         if sidecar is not None:
             sidecar.write_bytes(manifest)
             credentials.sidecar_path(temporary).write_bytes(manifest)
@@ -103,11 +107,12 @@ def attest_file(
     return Attested(output, None if embedded else beside, account, held)
 
 
-def _signed(recording: Path, target: Path, kind: str, account: Account, identity: Signs, *, parent: bool) -> bytes:
+def _signed(
+    recording: Path, target: Path, kind: str, account: Account, identity: Signs, disclosed: Path | None
+) -> bytes:
     ingredient = footage_ingredient(kind) | {"title": "Recording"}
     try:
-        with recording.open("rb") as source, target.open("w+b") as stream, recording.open("rb") as again:
-            disclosed = again if parent else None
+        with recording.open("rb") as source, target.open("w+b") as stream:
             embedded = credentials.embeds(recording)
             definition = account_manifest(account, kind)
             signer = SignerOf(identity, timestamp=True)
@@ -139,7 +144,7 @@ def _checked_kind(recording: Path, output: Path, *, overwrite: bool) -> str:
     return kind
 
 
-def _refuse_painted(recording: Path) -> None:
+def _refuse_painted(recording: Path, secret: bytes | None) -> None:
     """Raise InputError where a picture says, or shows by its watermark, that a face was replaced or a model painted."""
     from countenance.provenance.watermark import find_watermark, frames_to_search
 
@@ -151,7 +156,7 @@ def _refuse_painted(recording: Path) -> None:
                     f"{recording.name} says in its credentials that a trained model painted it or a part of it, such "
                     "as a replaced face. It cannot be attested as camera footage."
                 )
-    if not is_sound(recording) and find_watermark(frames_to_search(recording)).traces:
+    if not is_sound(recording) and find_watermark(frames_to_search(recording), secret).traces:
         raise InputError(
             f"{recording.name} carries the watermark of a face replacement. It cannot be attested as camera footage."
         )

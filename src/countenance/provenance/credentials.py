@@ -26,6 +26,7 @@ __all__ = [
     "is_elsewhere",
     "is_hashed_piecewise",
     "media_type",
+    "parent_beside",
     "parent_type",
     "read_store",
     "read_store_of",
@@ -224,6 +225,32 @@ def read_store_of(
     return store
 
 
+def parent_beside(path: Path, trusted_pem: str) -> tuple[dict[str, Any], str, bytes]:
+    """The credentials that lie beside a parent, for its child's; c2pa by itself takes along embedded ones only.
+
+    Args:
+        path: a media file of a kind that has its credentials beside it.
+        trusted_pem: see :func:`context`; the child keeps what its signer found, which verification compares.
+
+    Returns:
+        Members of the ingredient, the name of the resource that they refer to, and that: the manifest store.
+
+    Raises:
+        c2pa.C2paError: there are none, or they cannot be parsed.
+        OSError: the file or its sidecar cannot be read.
+    """
+    manifest, store = _read_sidecar(path), read_store(path, trusted_pem)
+    if manifest is None or store is None:
+        raise c2pa.C2paError(f"there are no credentials beside {path.name}")
+    name = "parent.c2pa"
+    told = {
+        "active_manifest": store["active_manifest"],
+        "validation_results": store["validation_results"],
+        "manifest_data": {"format": STORE_TYPE, "identifier": name},
+    }
+    return told, name, manifest
+
+
 def _validity(told: Any, label: object) -> list[str] | None:
     """From when to when the active manifest's certificate is valid, or None where that is not told."""
     try:
@@ -282,7 +309,7 @@ def stored_manifest(path: Path, limit: int) -> bytes | None:
         limit: most bytes.
 
     Returns:
-        None where there is none in one piece (a large one in a JPEG is in several), or a larger one.
+        None where there is none in one piece (the pieces in a JPEG are put together), or a larger one.
 
     Raises:
         c2pa.C2paError, OSError: the file or its sidecar cannot be read.
@@ -290,7 +317,8 @@ def stored_manifest(path: Path, limit: int) -> bytes | None:
     if media_type(path) in _BESIDE.values():
         manifest = _read_sidecar(path)
         return manifest if manifest is not None and len(manifest) <= limit else None
-    with path.open("rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as data:
+    with path.open("rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as file:
+        data = _jumbf_of_jpeg(file) if media_type(path) == "image/jpeg" else file
         # ISO/IEC 19566-5: length and type of the box, then length and type of the description inside.
         begin = data.find(_STORE_MARKS[0]) - 12
         if begin < 0 or data[begin + 4 : begin + 8] != b"jumb":
@@ -298,6 +326,31 @@ def stored_manifest(path: Path, limit: int) -> bytes | None:
         length = int.from_bytes(data[begin : begin + 4], "big")
         whole = data[begin : begin + length] if length <= limit else b""
     return whole if len(whole) == length else None
+
+
+def _jumbf_of_jpeg(data: mmap.mmap) -> bytes:
+    """The boxes in a JPEG's APP11 segments, one after the other, each put together of its segments.
+
+    JPEG XT (ISO/IEC 18477-3): after marker and length come ``JP``, the box's number (2 bytes), the piece's number
+    (4 bytes), then length and type of the box, repeated in each piece, and a part of its content.
+    """
+    pieces: dict[bytes, dict[int, bytes]] = {}
+    place = 2
+    while (marker := data[place : place + 2])[:1] == b"\xff" and marker[1:] not in (b"\xda", b"\xd9", b""):
+        if marker == b"\xff\xff":  # a fill byte
+            place += 1
+            continue
+        ends = place + 2 + int.from_bytes(data[place + 2 : place + 4], "big")
+        segment = data[place + 4 : ends]
+        if marker == b"\xff\xeb" and segment[:2] == b"JP":
+            pieces.setdefault(segment[2:4], {})[int.from_bytes(segment[4:8], "big")] = segment[8:]
+        place = ends
+    boxes = []
+    for numbered in pieces.values():
+        first, *others = (numbered[number] for number in sorted(numbered))
+        header = 16 if first[:4] == b"\x00\x00\x00\x01" else 8  # a length of eight bytes follows the type
+        boxes.append(first + b"".join(other[header:] for other in others))
+    return b"".join(boxes)
 
 
 def failure_codes(results: Any) -> set[str]:

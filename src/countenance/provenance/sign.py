@@ -245,14 +245,13 @@ def _sign(
     definition = manifest_definition(claim, kind, footage)
     parent_kind = credentials.parent_type(parent)
     ingredient = footage_ingredient(parent_kind) | {"title": title}
-    disclosed = claim.disclose_footage and footage in ("intact", "broken") and credentials.embeds(parent)
+    disclosed = claim.disclose_footage and footage in ("intact", "broken")
     with ExitStack() as stack:
         stack.enter_context(_copies_in(destination.parent))
         source = stack.enter_context(unsigned.open("rb"))
         target = stack.enter_context(destination.open("w+b"))
-        shown = stack.enter_context(parent.open("rb")) if disclosed else None
         embedded = credentials.embeds(destination)
-        pieces = credentials.is_hashed_piecewise(unsigned)
+        pieces, shown = credentials.is_hashed_piecewise(unsigned), parent if disclosed else None
         manifest = sign_stream(source, target, kind, definition, ingredient, signer, embedded, shown, piecewise=pieces)
         target.flush()
         os.fsync(target.fileno())
@@ -298,11 +297,11 @@ def sign_stream(
     parent: dict[str, Any] | None,
     signer: SignerOf,
     embedded: bool,
-    disclosed: BinaryIO | None = None,
+    disclosed: Path | None = None,
     *,
     piecewise: bool = False,
 ) -> bytes:
-    """Sign ``source`` into ``target``; ``disclosed`` is a parent whose own credentials come along.
+    """Sign ``source`` into ``target``; ``disclosed`` is a parent whose own credentials come along, from wherever.
 
     ``piecewise`` as :func:`countenance.provenance.credentials.is_hashed_piecewise` says.
 
@@ -311,17 +310,25 @@ def sign_stream(
 
     Raises:
         MarkError: it could not be signed.
+        OSError: the disclosed parent cannot be read.
     """
-    if parent is not None and disclosed is None:
-        definition["ingredients"] = [parent, *definition["ingredients"]]
+    inside = parent is not None and disclosed is not None and credentials.embeds(disclosed)
     try:
         with ExitStack() as stack:
+            resource = None
+            if parent is not None and disclosed is not None and not inside:
+                told, name, beside = credentials.parent_beside(disclosed, signer.identity.authority_pem)
+                parent, resource = parent | told, (name, io.BytesIO(beside))
+            if parent is not None and not inside:
+                definition["ingredients"] = [parent, *definition["ingredients"]]
             settings = stack.enter_context(credentials.context(signer.identity.authority_pem, piecewise=piecewise))
             builder = stack.enter_context(c2pa.Builder(definition, context=settings))
             if parent is not None:
                 builder.set_intent(c2pa.C2paBuilderIntent.EDIT)
-            if parent is not None and disclosed is not None:
-                builder.add_ingredient(parent, parent["format"], disclosed)
+            if resource is not None:
+                builder.add_resource(*resource)
+            if parent is not None and disclosed is not None and inside:
+                builder.add_ingredient(parent, parent["format"], stack.enter_context(disclosed.open("rb")))
             if not embedded:
                 builder.set_no_embed()
             c2pa_signer = stack.enter_context(signer.identity.signer(timestamp=signer.timestamp))

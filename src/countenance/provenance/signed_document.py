@@ -1,8 +1,9 @@
 """Documents that this installation signs: a ledger's export, a certificate of destruction.
 
-General-JSON JWS (RFC 7515) with one signature by the signing identity's key (ES256) and its certificates (``x5c``):
+General-JSON JWS (RFC 7515) with one signature by the signing identity's key and its certificates (``x5c``):
 the same key and authority that sign renders, so whoever knows the authority can check both. Everything that the
-standard leaves open is pinned, as in :mod:`countenance.consent.jws`.
+standard leaves open is pinned, as in :mod:`countenance.consent.jws`; which algorithm, the kind of the certificate's key
+says, never the header: ES256, ES384 or ES512 of a curve, EdDSA (RFC 8037) of Ed25519, PS256 of RSA.
 
 Whether the signature holds and whether the signer is known are two answers, here as everywhere.
 """
@@ -16,11 +17,11 @@ from typing import TYPE_CHECKING, Any, cast
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from joserfc import jws
 from joserfc.errors import BadSignatureError, JoseError, UnsupportedAlgorithmError
-from joserfc.jwk import ECKey
+from joserfc.jwk import ECKey, OKPKey, RSAKey
 from joserfc.jws import GeneralJSONSerialization, JWSRegistry
 
 from countenance.consent.clock import parse_time
@@ -37,17 +38,33 @@ __all__ = ["DOCUMENT_LIMIT", "SignedDocument", "own_authority_pem", "read_docume
 DOCUMENT_LIMIT = 4 * 1024 * 1024
 """Largest document in bytes."""
 
-_ALGORITHM = "ES256"
+_OF_CURVE = {"secp256r1": "ES256", "secp384r1": "ES384", "secp521r1": "ES512"}
 
 
-class _OnlyES256(JWSRegistry):
+class _Only(JWSRegistry):
     max_payload_length = DOCUMENT_LIMIT
-    max_header_length = 16 * 1024  # two certificates
+    max_header_length = 32 * 1024  # four certificates
+
+    def __init__(self, algorithm: str) -> None:
+        super().__init__()
+        self._algorithm = algorithm
 
     def get_alg(self, name: str) -> Any:
-        if name != _ALGORITHM:
+        if name != self._algorithm:
             raise UnsupportedAlgorithmError(f"Algorithm of '{name}' is not allowed")
-        return self.algorithms[_ALGORITHM]
+        return self.algorithms[name]
+
+
+def _algorithm_of(certificate: x509.Certificate) -> tuple[str, type[ECKey | OKPKey | RSAKey]]:
+    """How the key of a certificate signs; raises ValueError for one that does not."""
+    key = certificate.public_key()
+    if isinstance(key, ec.EllipticCurvePublicKey) and key.curve.name in _OF_CURVE:
+        return _OF_CURVE[key.curve.name], ECKey
+    if isinstance(key, ed25519.Ed25519PublicKey):
+        return "EdDSA", OKPKey
+    if isinstance(key, rsa.RSAPublicKey):
+        return "PS256", RSAKey
+    raise ValueError("its key is of another kind")
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,15 +96,14 @@ def sign_document(payload: Mapping[str, Any], identity: SigningIdentity, typ: st
     """
     parse_time(str(payload["time"]))
     try:
-        chain = [
-            base64.b64encode(certificate.public_bytes(Encoding.DER)).decode("ascii")
-            for certificate in x509.load_pem_x509_certificates(identity.chain_pem.encode("ascii"))
-        ]
+        certificates = x509.load_pem_x509_certificates(identity.chain_pem.encode("ascii"))
+        algorithm, kind = _algorithm_of(certificates[0])
+        chain = [base64.b64encode(one.public_bytes(Encoding.DER)).decode("ascii") for one in certificates]
         value = jws.serialize_json(
-            [{"protected": {"alg": _ALGORITHM, "typ": typ, "x5c": chain}}],
+            [{"protected": {"alg": algorithm, "typ": typ, "x5c": chain}}],
             canonical(payload),
-            ECKey.import_key(identity.key_pem),
-            registry=_OnlyES256(),
+            kind.import_key(identity.key_pem),
+            registry=_Only(algorithm),
         )
     except (JoseError, ValueError) as error:
         raise MarkError(f"The document cannot be signed ({error}). Make a new signing identity.") from error
@@ -121,12 +137,14 @@ def read_document(data: bytes, typ: str, what: str, *, trusted_pem: str | None =
     anchors = own_authority_pem() if trusted_pem is None else trusted_pem
     try:
         value = loads(data, what, limit=DOCUMENT_LIMIT)
-        chain = _chain(_header(value, typ))
-        key = chain[0].public_key()
-        if not isinstance(key, ec.EllipticCurvePublicKey) or not isinstance(key.curve, ec.SECP256R1):
-            raise ValueError("its key is of another kind")  # noqa: TRY301, TRY004 - one place makes the sentence
-        public = ECKey.import_key(key.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo))
-        verified = jws.deserialize_json(cast("GeneralJSONSerialization", value), public, registry=_OnlyES256())
+        header = _header(value, typ)
+        chain = _chain(header)
+        algorithm, kind = _algorithm_of(chain[0])
+        if header["alg"] != algorithm:
+            raise ValueError(f"its key signs by {algorithm}")  # noqa: TRY301 - one place makes the sentence
+        public = chain[0].public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+        signed = cast("GeneralJSONSerialization", value)
+        verified = jws.deserialize_json(signed, kind.import_key(public), registry=_Only(algorithm))
         payload = loads(verified.payload, what, limit=DOCUMENT_LIMIT)
         trusted = _trusted(chain, anchors, payload)
     except BadSignatureError as error:
@@ -145,8 +163,8 @@ def _header(value: dict[str, Any], typ: str) -> dict[str, Any]:
         raise ValueError("it must have exactly one signature with a protected header")
     text = signatures[0]["protected"]
     header = loads(base64.b64decode(text.encode("ascii") + b"=" * (-len(text) % 4), b"-_", validate=True), "A header")
-    if set(header) != {"alg", "typ", "x5c"} or header["alg"] != _ALGORITHM or header["typ"] != typ:
-        raise ValueError(f"its header must have exactly alg {_ALGORITHM}, typ {typ} and x5c")
+    if set(header) != {"alg", "typ", "x5c"} or header["typ"] != typ:
+        raise ValueError(f"its header must have exactly alg, typ {typ} and x5c")
     return header
 
 

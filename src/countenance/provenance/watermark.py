@@ -66,7 +66,7 @@ class WatermarkFinding(NamedTuple):
     @property
     def traces(self) -> bool:
         """Whether a watermark is there, be its id readable or not."""
-        return self.payload is not None or self.score >= _TRACES
+        return self.payload is not None or self.secret_payload is not None or self.score >= _TRACES
 
 
 class Watermarker:

@@ -155,6 +155,10 @@ class Job:
             )
         return swapper
 
+    def hides_footage(self, permit: Permit) -> bool:
+        """Whether nothing in an output may say which footage it was, nor where, when and on what it was filmed."""
+        return permit.purpose == "double" or self.project.protects(permit.performer)
+
     def store(
         self,
         folder: Path,
@@ -208,7 +212,8 @@ class Job:
             parent_type(self.footage),
             footage_credentials(self.footage),
         )
-        made = PatchFolder(folder / "patches", self.extras.patch_format, probe(self.footage), footage.sha256, signer)
+        known = None if self.hides_footage(permit) else footage.sha256
+        made = PatchFolder(folder / "patches", self.extras.patch_format, probe(self.footage), known, signer)
         if not made.take_up(store.memory.get("patches")):
             store.discard()
             made.take_up(None)
@@ -244,6 +249,7 @@ class Job:
                 label=(lambda rgb: draw_label(rgb, text, self.look)) if self.label_shown else _as_it_is,
                 watermark=Watermarker(store.watermark, (info.height, info.width), secret),
                 adult_id_checked=permit.adult_id_checked,
+                samples_only=self.hides_footage(permit),
                 perception=perception,
                 settings=self.settings,
                 store=store,
@@ -322,7 +328,7 @@ class Job:
 
     def row(self, permit: Permit, facts: CheckpointFacts, footage_sha256: str) -> dict[str, Any]:
         """What the ledger keeps of every output of this job."""
-        known = {} if self.project.protects(permit.performer) else {"footage_sha256": footage_sha256}
+        known = {} if self.hides_footage(permit) else {"footage_sha256": footage_sha256}
         return {
             "lender": permit.lender,
             "performer": permit.performer,

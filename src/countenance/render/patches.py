@@ -59,11 +59,13 @@ class PatchFolder:
         folder: for the pictures, in a private folder that holds nothing else.
         form: ``png`` or ``exr``.
         info: the footage.
-        footage_sha256: of its bytes.
+        footage_sha256: of its bytes; None where nothing may lead back to it.
         signer: signs each picture.
     """
 
-    def __init__(self, folder: Path, form: str, info: VideoInfo, footage_sha256: str, signer: PatchSigner) -> None:
+    def __init__(
+        self, folder: Path, form: str, info: VideoInfo, footage_sha256: str | None, signer: PatchSigner
+    ) -> None:
         self.folder, self._form, self._info, self._signer = folder, form, info, signer
         self._footage_sha256 = footage_sha256
         self._lines: list[str] = []
@@ -259,7 +261,7 @@ class PatchFolder:
             "record_id": claim.record_id,
             "record_sha256": claim.record_sha256,
             "watermark": (claim.watermark_id or b"").hex(),
-            "footage_sha256": self._footage_sha256,
+            **({} if self._footage_sha256 is None else {"footage_sha256": self._footage_sha256}),
             "width": info.width,
             "height": info.height,
             "rate": str(info.average_rate),
