@@ -20,7 +20,7 @@ from countenance.provenance.account import ACCOUNT_LIMIT, shown, written_account
 from countenance.provenance.attest import Attested, attest_file
 from countenance.provenance.attestation import beside_original
 from countenance.provenance.fingerprint import measure
-from countenance.provenance.identities import NamedIdentity, identity_named, list_identities, new_identity
+from countenance.provenance.identities import NamedIdentity, new_identity
 from countenance.provenance.identity import SigningIdentity, local_authority_pem, watermark_secret
 from countenance.provenance.report import Verification
 from countenance.provenance.verify import verify_file
@@ -343,10 +343,8 @@ class TestText:
         assert all(line.startswith("  |") and len(line) <= 80 for line in account)
         assert [line for line in text.splitlines() if line.startswith("Trust: Signed by the UN")] == []
 
-    def test_what_is_shown_is_printable(self) -> None:
+    def test_what_is_shown_is_printable_and_empty_lines_stay(self) -> None:
         assert shown("a\x1b[2J\x9b\u202eb\r\nc\td") == "  | a [2J  b\n  | c   d"
-
-    def test_an_empty_line_stays(self) -> None:
         assert shown("a\n\nb") == "  | a\n  |\n  | b"
 
 
@@ -369,33 +367,6 @@ class TestAsFootage:
         below = store["manifests"][store["active_manifest"]]["ingredients"]
         assert below[0]["title"] == "Footage"
         assert not any("active_manifest" in one for one in below)
-
-
-class TestIdentities:
-    def test_made_listed_and_found(self, tmp_path: Path) -> None:
-        made = new_identity(tmp_path, "  Åsa   Berg & Söner ")
-        assert (made.name, made.folder.name) == ("Åsa Berg & Söner", "åsa-berg-söner")
-        assert identity_named(tmp_path, "åsa berg & söner") == made
-        assert [one.name for one in list_identities(tmp_path)] == ["Åsa Berg & Söner"]
-        assert made.folder.stat().st_mode & 0o077 == 0
-        assert made.load().authority_pem == made.authority.read_text()
-
-    @pytest.mark.parametrize("name", ["", "a\x1bb", "x" * 65, "é" * 33, "Countenance local signer"])
-    def test_no_names(self, tmp_path: Path, name: str) -> None:
-        with pytest.raises(InputError):
-            new_identity(tmp_path, name)
-        assert list_identities(tmp_path) == []
-
-    def test_no_way_out_of_the_folder(self, tmp_path: Path) -> None:
-        made = new_identity(tmp_path / "data", "../../Ida")
-        assert made.folder == tmp_path / "data" / "identities" / "ida"
-
-    def test_there_is_one_already_or_none(self, tmp_path: Path) -> None:
-        new_identity(tmp_path, "Ida Holm")
-        with pytest.raises(InputError, match="already"):
-            new_identity(tmp_path, "ida holm")
-        with pytest.raises(InputError, match=r"did you mean.*identity new"):
-            identity_named(tmp_path, "Ida Hom")
 
 
 def test_the_commands(data_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys) -> None:

@@ -28,6 +28,7 @@ from countenance.consent.ledger import Ledger
 from countenance.consent.record import parse_record
 from countenance.consent.revoke import revoke
 from countenance.consent.template import enrol, save_template
+from countenance.conversion.screens import AGES_TO_JUDGE
 from countenance.curves import curves_png
 from countenance.errors import ConsentError, LedgerError, MarkError, OutputError
 from countenance.faceset.store import FaceSet
@@ -157,7 +158,8 @@ def test_the_preview_is_proven_and_names_nobody(story: Story) -> None:
 def test_a_changed_preview_is_broken_and_a_cut_out_swap_still_has_the_watermark(story: Story) -> None:
     view = story.view()
     run = FakeRun(1)
-    view(run, story.facts)
+    for _ in range(AGES_TO_JUDGE):  # one face a time
+        view(run, story.facts)
     picture = np.asarray(Image.open(view.preview).convert("RGB"))
     data = bytearray(view.preview.read_bytes())
     data[len(data) // 2] ^= 1
@@ -194,8 +196,8 @@ def test_one_view_is_one_row_in_the_ledger_and_the_next_view_another(story: Stor
     before = len(Ledger(story.project.ledger_path).entries())
     view = story.view()
     for _ in range(3):
-        view(FakeRun(2), story.facts)
-    story.view()(FakeRun(2), story.facts)
+        view(FakeRun(AGES_TO_JUDGE), story.facts)
+    story.view()(FakeRun(AGES_TO_JUDGE), story.facts)
     ledger = Ledger(story.project.ledger_path)
     ledger.verify([story.facts.ledger_entry])
     rows = ledger.entries()[before:]
@@ -305,7 +307,7 @@ import sys
 from pathlib import Path
 sys.path[:0] = [sys.argv[3], str(Path(sys.argv[3]).parent)]
 from preview_screens import Calm
-from test_live import FakeRun, LENDER, PERFORMER, HISTORY
+from test_live import AGES_TO_JUDGE, FakeRun, LENDER, PERFORMER, HISTORY
 from countenance.live import LiveView
 from countenance.project import Project
 from countenance.provenance.identity import SigningIdentity
@@ -317,7 +319,7 @@ facts = CheckpointFacts(
 )
 identity = SigningIdentity.load_or_create(Path(sys.argv[2]))
 project, see = Project.open(Path(sys.argv[1])), Calm()
-view, run = LiveView(project, LENDER, PERFORMER, "swift", identity=identity, perception=see), FakeRun(2)
+view, run = LiveView(project, LENDER, PERFORMER, "swift", identity=identity, perception=see), FakeRun(AGES_TO_JUDGE)
 view(run, facts)
 print("going", flush=True)
 while True:
