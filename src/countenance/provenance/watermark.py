@@ -199,7 +199,7 @@ class _Finder:
         if not self._areas:
             self._settle()
         # Once more: what stands still adds up, be it a logo, and would outweigh all that moves.
-        residuals = [self._residual(search.evened(total, 1e-3), n) for n, total in enumerate(self._totals)]
+        residuals = [self._residual(search.evened(total / self.looked, 0.07), n) for n, total in enumerate(self._totals)]
         self._try(residuals)
         if aligned and not self._done():
             # Letters that pass over an even ground leave no trace in the median, and much in any sum.
