@@ -34,7 +34,9 @@ __all__ = ["PAYLOAD_BYTES", "WatermarkFinding", "Watermarker", "find_watermark",
 _SECRET_SHARE = 0.36  # of the power, where a secret mark lies beside the public one
 
 _PEAK = 3.0  # in standard deviations: the rare higher ones would show as specks
-_FLAT, _BUSY = 0.5, 1.95  # root mean square of the mark in luma levels: on plain areas, on busy ones
+_PLAIN_POWER, _BUSY_POWER = 1.25, 0.5  # how much stronger long waves are: codecs wipe the short ones off plain areas
+_FLAT, _BUSY = 0.53, 1.95  # root mean square of the mark in luma levels: on plain areas, on busy ones
+_DRAWN = 360  # pixels of the shorter side from which the mark is drawn smaller
 _MAP = 180  # pixels of the shorter side of the map of strengths
 _BUSY_AT = 1.3  # mean detail in luma levels from which an area counts as busy
 _EDGE = 8.0  # luma levels from which detail is an edge and counts no more: one edge is no texture
@@ -86,14 +88,18 @@ class Watermarker:
     def __init__(self, payload_id: bytes, size_hw: tuple[int, int], secret: bytes | None = None) -> None:
         if len(payload_id) != PAYLOAD_BYTES or min(size_hw) < 1:
             raise ValueError(f"Watermarker: expected {PAYLOAD_BYTES} bytes and a size, got {payload_id!r}, {size_hw}")
-        height, width = size_hw
-        pattern = cv2.resize(_pattern(payload_id, secret, size_hw), (width, height), interpolation=cv2.INTER_CUBIC)
-        self._pattern: Float32 = np.asarray(pattern / max(float(pattern.std()), 1e-6), np.float32)
+        # Ten pixels and more a wave are enough; they are spread over the frame's own pixels at the end.
+        smaller = max(1, min(size_hw) // _DRAWN)
+        drawn = (max(1, size_hw[0] // smaller), max(1, size_hw[1] // smaller))
+        self._plain = _resized(_pattern(payload_id, secret, size_hw, _PLAIN_POWER), drawn)
+        self._busy = _resized(_pattern(payload_id, secret, size_hw, _BUSY_POWER), drawn)
         self._dither = _dither(size_hw)
         self._dither_down: Float32 = -self._dither
         self._size_hw = size_hw
         # Kept between frames: asking the system for 13 MB a frame at 720p takes three times as long as the sums.
         self._levels: Float32 = np.empty(size_hw, np.float32)
+        self._map: Float32 = np.empty(drawn, np.float32)
+        self._drawn: Float32 = np.empty(drawn, np.float32)
         self._step: UInt8 = np.empty(size_hw, np.uint8)
         self._step_rgb: UInt8 = np.empty((*size_hw, 3), np.uint8)
 
@@ -109,8 +115,13 @@ class Watermarker:
         if rgb.shape != (*self._size_hw, 3) or rgb.dtype != np.uint8:
             raise ValueError(f"Watermarker: expected uint8 {(*self._size_hw, 3)}, got {rgb.dtype} {rgb.shape}")
         height, width = self._size_hw
-        cv2.resize(_strength(rgb), (width, height), dst=self._levels, interpolation=cv2.INTER_LINEAR)
-        cv2.multiply(self._levels, self._pattern, dst=self._levels)
+        plain, busy = _strengths(rgb)
+        drawn_wh = self._drawn.shape[::-1]
+        cv2.resize(plain, drawn_wh, dst=self._map, interpolation=cv2.INTER_LINEAR)
+        cv2.multiply(self._map, self._plain, dst=self._drawn)
+        cv2.resize(busy, drawn_wh, dst=self._map, interpolation=cv2.INTER_LINEAR)
+        cv2.accumulateProduct(self._map, self._busy, self._drawn)
+        cv2.resize(self._drawn, (width, height), dst=self._levels, interpolation=cv2.INTER_LINEAR)
         # What is added and what is taken away go apart, as bytes: four times as fast as one sum in floats.
         cv2.add(self._levels, self._dither, dst=self._step, dtype=cv2.CV_8U)
         marked = cv2.add(rgb, cv2.cvtColor(self._step, cv2.COLOR_GRAY2RGB, dst=self._step_rgb))
@@ -199,7 +210,9 @@ class _Finder:
         if not self._areas:
             self._settle()
         # Once more: what stands still adds up, be it a logo, and would outweigh all that moves.
-        residuals = [self._residual(search.evened(total / self.looked, 0.07), n) for n, total in enumerate(self._totals)]
+        residuals = [
+            self._residual(search.evened(total / self.looked, 0.07), n) for n, total in enumerate(self._totals)
+        ]
         self._try(residuals)
         if aligned and not self._done():
             # Letters that pass over an even ground leave no trace in the median, and much in any sum.
@@ -269,12 +282,17 @@ def frames_to_search(path: Path) -> Iterator[UInt8]:
 
 
 @lru_cache(maxsize=4)
-def _pattern(payload_id: bytes, secret: bytes | None, size_hw: tuple[int, int]) -> Float32:
-    pattern = layer_of(None).pattern(payload_id, size_hw)
+def _pattern(payload_id: bytes, secret: bytes | None, size_hw: tuple[int, int], power: float) -> Float32:
+    pattern = layer_of(None).pattern(payload_id, size_hw, power)
     if secret is not None:
-        hidden = layer_of(secret).pattern(payload_id, size_hw)
+        hidden = layer_of(secret).pattern(payload_id, size_hw, power)
         pattern = np.asarray(np.sqrt(1.0 - _SECRET_SHARE) * pattern + np.sqrt(_SECRET_SHARE) * hidden, np.float32)
     return np.clip(pattern, -_PEAK, _PEAK)
+
+
+def _resized(pattern: Float32, size_hw: tuple[int, int]) -> Float32:
+    pattern = np.asarray(cv2.resize(pattern, size_hw[::-1], interpolation=cv2.INTER_CUBIC), np.float32)
+    return np.asarray(pattern / max(float(pattern.std()), 1e-6), np.float32)
 
 
 @lru_cache(maxsize=1)
@@ -289,9 +307,9 @@ def _dither(size_hw: tuple[int, int]) -> Float32:
     return np.ascontiguousarray(tiles[:height, :width])
 
 
-def _strength(rgb: UInt8) -> Float32:
-    """How strong the mark may be, in a coarse map: more where texture hides it, less in the dark, where a bright screen
-    shows single levels.
+def _strengths(rgb: UInt8) -> tuple[Float32, Float32]:
+    """How strong the mark may be, in coarse maps: of the pattern for plain areas, and of that which texture hides; both
+    less in the dark, where a bright screen shows single levels.
     """
     # Averaged over squares, so that fine grain does not count: it does not hide a coarser pattern.
     height, width = rgb.shape[:2]
@@ -302,4 +320,5 @@ def _strength(rgb: UInt8) -> Float32:
     texture = cv2.blur(np.minimum(cv2.absdiff(luma, cv2.blur(luma, (7, 7))), _EDGE), (5, 5))
     inside = cv2.blur(cv2.erode(texture, np.ones((5, 5), np.uint8)), (5, 5))  # smooth skin beside hair stays smooth
     lit = np.clip(luma * (1.0 / _LIT_AT), _IN_THE_DARK, 1.0)
-    return np.asarray((np.minimum(inside * ((_BUSY - _FLAT) / _BUSY_AT), _BUSY - _FLAT) + _FLAT) * lit, np.float32)
+    busy = np.minimum(inside * ((_BUSY - _FLAT) / _BUSY_AT), _BUSY - _FLAT)
+    return np.asarray(_FLAT * lit, np.float32), np.asarray(busy * lit, np.float32)

@@ -50,15 +50,15 @@ class Layer(NamedTuple):
     sign: Float32
     bit: NDArray[np.intp]
 
-    def pattern(self, payload: bytes, size_hw: tuple[int, int] = (1, 1)) -> Float32:
+    def pattern(self, payload: bytes, size_hw: tuple[int, int] = (1, 1), power: float = 1.0) -> Float32:
         """What this layer adds for a payload to frames of this size or shape, float32 ``(GRID, GRID)`` of mean square
-        1.
+        1; each frequency is as strong as that power of its coarseness.
         """
         word = bch.encode(int.from_bytes(payload + self.tag(payload), "big"))
         signs = 1.0 - 2.0 * np.array([word >> i & 1 for i in range(bch.WORD_BITS)], np.float32)  # bit 0 first
         values = self.sign.copy()
         values[: len(self.bit)] *= signs[self.bit]
-        return self._picture(values * self.coarseness(size_hw))
+        return self._picture(values * self.coarseness(size_hw) ** power)
 
     def sync(self, size_hw: tuple[int, int] = (1, 1)) -> Float32:
         """The part that is the same for every payload in frames of this shape, float32 ``(GRID, GRID)``."""
@@ -67,9 +67,10 @@ class Layer(NamedTuple):
         return self._picture(values)
 
     def coarseness(self, size_hw: tuple[int, int]) -> Float32:
-        """How strong each frequency is: as its waves are long in the frame. Codecs keep long ones, eyes miss them.
+        """How long the waves of each frequency are, against the longest of a square: float32, one each.
 
-        Longer by the picture's own pixels: a wide frame's horizontal waves are.
+        Long by the frame's own pixels: horizontal waves of a wide frame are. Codecs keep long ones, and the eye misses
+        them.
         """
         stretch = min(max(size_hw[1] / size_hw[0], 1.0 / _STRETCHED), _STRETCHED) ** 0.5
         waves = np.hypot(self.rows * stretch, self.columns / stretch)

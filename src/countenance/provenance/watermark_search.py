@@ -240,8 +240,7 @@ def _refined(residual: Residual, layer: Layer, start: Alignment) -> tuple[Alignm
 
 
 def _sync_height(residual: Residual, layer: Layer, alignment: Alignment) -> float:
-    level = _levels(residual, layer, alignment)[len(layer.bit) :]
-    return float(level.sum() / np.sqrt(np.sum(level * level) + 1e-12))
+    return _weighted(residual, layer, alignment)[1]
 
 
 # --- reading ---------------------------------------------------------------------------------------------------------
@@ -269,14 +268,26 @@ def _levels(residual: Residual, layer: Layer, alignment: Alignment) -> Float64:
     spectrum = cv2.dct(placed)
     power = cv2.blur(spectrum * spectrum, (9, 9), borderType=cv2.BORDER_REFLECT)
     levels = np.clip(spectrum / np.sqrt(np.maximum(power, 1e-12)), -3.0, 3.0)[layer.rows, layer.columns]
-    return np.asarray(levels * layer.sign * layer.coarseness(residual.size_hw), np.float64)
+    return np.asarray(levels * layer.sign, np.float64)
+
+
+def _weighted(residual: Residual, layer: Layer, alignment: Alignment) -> tuple[Float64, float]:
+    """The levels with the weights that suit them better, and how high the fixed part then stands.
+
+    Plain pictures keep the long waves, and were given more of them; busy ones keep all alike. The fixed part decides,
+    which tells nothing of the code bits.
+    """
+    level = _levels(residual, layer, alignment)
+    both = (level, level * layer.coarseness(residual.size_hw))
+    heights = [float(part.sum() / np.sqrt(np.sum(part * part) + 1e-12)) for part in (x[len(layer.bit) :] for x in both)]
+    better = int(heights[1] > heights[0])
+    return both[better], heights[better]
 
 
 def read(residual: Residual, layer: Layer, alignment: Alignment) -> Reading:
     """The code word at one alignment."""
-    level = _levels(residual, layer, alignment)
-    fixed, level = level[len(layer.bit) :], level[: len(layer.bit)]
-    sync = float(fixed.sum() / np.sqrt(np.sum(fixed * fixed) + 1e-12))
+    level, sync = _weighted(residual, layer, alignment)
+    level = level[: len(layer.bit)]
     spread = np.sqrt(np.bincount(layer.bit, level**2, bch.WORD_BITS) + 1e-12)
     evidence: Float64 = np.bincount(layer.bit, level, bch.WORD_BITS) / spread  # each about N(0, 1) by chance
     chance_mean, chance_deviation = np.sqrt(2.0 / np.pi), np.sqrt((1.0 - 2.0 / np.pi) / bch.WORD_BITS)
