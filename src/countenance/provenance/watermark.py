@@ -34,7 +34,7 @@ __all__ = ["PAYLOAD_BYTES", "WatermarkFinding", "Watermarker", "find_watermark",
 _SECRET_SHARE = 0.36  # of the power, where a secret mark lies beside the public one
 
 _PEAK = 3.0  # in standard deviations: the rare higher ones would show as specks
-_PLAIN_POWER, _BUSY_POWER = 1.25, 0.5  # how much stronger long waves are: codecs wipe the short ones off plain areas
+_PLAIN_POWER, _BUSY_POWER = 1.25, 0.25  # how much stronger long waves are: codecs wipe the short ones off plain areas
 _FLAT, _BUSY = 0.53, 1.95  # root mean square of the mark in luma levels: on plain areas, on busy ones
 _DRAWN = 360  # pixels of the shorter side from which the mark is drawn smaller
 _MAP = 180  # pixels of the shorter side of the map of strengths
@@ -211,7 +211,8 @@ class _Finder:
             self._settle()
         # Once more: what stands still adds up, be it a logo, and would outweigh all that moves.
         residuals = [
-            self._residual(search.evened(total / self.looked, 0.07), n) for n, total in enumerate(self._totals)
+            self._residual(search.evened(np.asarray(total / self.looked, np.float32), 0.07), n)
+            for n, total in enumerate(self._totals)
         ]
         self._try(residuals)
         if aligned and not self._done():
@@ -320,5 +321,7 @@ def _strengths(rgb: UInt8) -> tuple[Float32, Float32]:
     texture = cv2.blur(np.minimum(cv2.absdiff(luma, cv2.blur(luma, (7, 7))), _EDGE), (5, 5))
     inside = cv2.blur(cv2.erode(texture, np.ones((5, 5), np.uint8)), (5, 5))  # smooth skin beside hair stays smooth
     lit = np.clip(luma * (1.0 / _LIT_AT), _IN_THE_DARK, 1.0)
-    busy = np.minimum(inside * ((_BUSY - _FLAT) / _BUSY_AT), _BUSY - _FLAT)
-    return np.asarray(_FLAT * lit, np.float32), np.asarray(busy * lit, np.float32)
+    share = np.minimum(inside * (1.0 / _BUSY_AT), 1.0)
+    strength = (_FLAT + (_BUSY - _FLAT) * share) * lit
+    busy = np.asarray(strength * share, np.float32)
+    return np.asarray(strength - busy, np.float32), busy

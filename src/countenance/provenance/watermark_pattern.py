@@ -60,9 +60,9 @@ class Layer(NamedTuple):
         values[: len(self.bit)] *= signs[self.bit]
         return self._picture(values * self.coarseness(size_hw) ** power)
 
-    def sync(self, size_hw: tuple[int, int] = (1, 1)) -> Float32:
-        """The part that is the same for every payload in frames of this shape, float32 ``(GRID, GRID)``."""
-        values = self.sign * self.coarseness(size_hw)
+    def sync(self) -> Float32:
+        """The part that is the same for every payload, all waves alike, float32 ``(GRID, GRID)``."""
+        values = self.sign.copy()
         values[: len(self.bit)] = 0.0
         return self._picture(values)
 

@@ -164,7 +164,7 @@ def find_alignments(residual: Residual, layer: Layer) -> list[tuple[Alignment, f
     The first three, where they are promising at all, are refined.
     """
     flat = cv2.resize(_flattened(residual.picture), (_COARSE, _COARSE), interpolation=cv2.INTER_AREA)
-    references = _references(layer, residual.size_hw)
+    references = _references(layer)
     found: list[tuple[Alignment, float]] = []
     for height in _SIZES:
         how = cv2.INTER_AREA if height < _COARSE else cv2.INTER_LINEAR
@@ -193,9 +193,9 @@ def _spectrum(picture: Float32, margin: int = 0) -> Float32:
     return np.asarray(cv2.dft(padded, nonzeroRows=margin + picture.shape[0]), np.float32)
 
 
-def _references(layer: Layer, size_hw: tuple[int, int]) -> tuple[Float32, Float32]:
+def _references(layer: Layer) -> tuple[Float32, Float32]:
     """Transforms of the fixed part and of its mirror image, with room before them for a picture that sticks out."""
-    sync = np.asarray(cv2.resize(layer.sync(size_hw), (_COARSE, _COARSE), interpolation=cv2.INTER_AREA), np.float32)
+    sync = np.asarray(cv2.resize(layer.sync(), (_COARSE, _COARSE), interpolation=cv2.INTER_AREA), np.float32)
     return _spectrum(sync, _BEYOND), _spectrum(sync[:, ::-1], _BEYOND)
 
 
