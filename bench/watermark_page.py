@@ -43,7 +43,8 @@ def attacks(facts: dict[str, Any], names: list[str]) -> str:
             cells.append(f"{sum(r['found'] for r in part)} of {len(part)}" if part else "–")
         bits = [r["wrong_bits"] for r in rows if r["found"]]
         cells.append(f"{median(bits):.0f}, {max(bits)}" if bits else "–")
-        lines.append(f"| {name} | {' | '.join(cells)} |")
+        again = " †" if name in facts.get("measured_again", {}) else ""
+        lines.append(f"| {name}{again} | {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
 
 

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from countenance.types import Float64, UInt8
 
 __all__ = ["DATA_BITS", "WORD_BITS", "Word", "encode", "likeliest"]
@@ -94,15 +96,16 @@ class Word(NamedTuple):
 
 
 def likeliest(evidence: Float64, count: int = 1) -> list[Word]:
-    """The likeliest code words by ordered statistics of order 2 (Fossorier, Lin 1995); best first.
+    """The likeliest code words by ordered statistics of order 3 (Fossorier, Lin 1995); best first.
 
-    The 64 surest independent bits are taken as they are, then with each one and each two of them turned; every choice
-    gives one word. In noise this reads at 1.3 dB less than algebraic decoding with the seven weakest bits turned (Chase
-    1972): half of the words with a mean of 1.0 standard deviations a bit, all with 1.4.
+    The 64 surest independent bits are taken as they are, then with each one, each two and each three of them turned;
+    every choice gives one word. In noise this reads 55 % of words with a mean of 1.0 standard deviations a bit, 86 %
+    with 1.1 (order 2: 73 %), 99 % with 1.2. Algebraic decoding with the seven weakest bits turned (Chase 1972) needs
+    1.3 dB more than order 2.
 
     Args:
         evidence: float64 ``(127,)``, bit 0 first, above zero for a bit that is rather 0, in standard deviations.
-        count: how many words, at most 2081.
+        count: how many words, at most 43745.
 
     Raises:
         ValueError: evidence of another shape.
@@ -114,23 +117,36 @@ def likeliest(evidence: Float64, count: int = 1) -> list[Word]:
     sorted_evidence = evidence[order]
     chosen = sorted_evidence[sure] < 0
     base = np.bitwise_xor.reduce(generator[chosen], axis=0) if chosen.any() else np.zeros(WORD_BITS, np.uint8)
-    signs = 1.0 - 2.0 * generator
-    weighted = signs * (sorted_evidence * (1.0 - 2.0 * base))
-    # Turning none, one (the diagonal) or two of the rows; each pair once.
-    heights = weighted @ signs.T
-    heights[np.diag_indices(DATA_BITS)] = weighted.sum(axis=1)
-    heights[np.tril_indices(DATA_BITS, -1)] = -np.inf
-    flat = np.append(heights.ravel(), sorted_evidence @ (1.0 - 2.0 * base))
+    # Single precision: the triples take nearly all of the time, and a height needs no more digits.
+    signs = (1.0 - 2.0 * generator).astype(np.float32)
+    as_base = (sorted_evidence * (1.0 - 2.0 * base)).astype(np.float32)
+    weighted = signs * as_base
+    first, second = np.triu_indices(DATA_BITS, 1)
+    three = (weighted[first] * signs[second]) @ signs.T
+    three[np.arange(DATA_BITS) <= second[:, None]] = -np.inf  # each triple once
+    two = (weighted @ signs.T)[first, second]
+    heights = np.concatenate([[as_base.sum()], weighted.sum(axis=1), two, three.ravel()])
+    best = np.argpartition(-heights, count - 1)[:count]
     found = []
-    for index in np.argsort(-flat, kind="stable")[:count]:
+    for index in best[np.argsort(-heights[best], kind="stable")]:
         word = base.copy()
-        if index < heights.size:
-            for row in {*divmod(int(index), DATA_BITS)}:
-                word ^= generator[row]
-        bits = order[np.flatnonzero(word)]
-        data = sum(1 << int(bit) for bit in bits) >> _CHECK_BITS
-        found.append(Word(data, float(flat[index]) / float(np.sqrt(WORD_BITS))))
+        for row in _turned(int(index), first, second):
+            word ^= generator[row]
+        height = float(sorted_evidence @ (1.0 - 2.0 * word)) / float(np.sqrt(WORD_BITS))
+        data = sum(1 << int(bit) for bit in order[np.flatnonzero(word)]) >> _CHECK_BITS
+        found.append(Word(data, height))
     return found
+
+
+def _turned(index: int, first: NDArray[np.intp], second: NDArray[np.intp]) -> tuple[int, ...]:
+    """Which rows make the ``index``-th word: none, then one, then two (those pairs), then three of them."""
+    if index <= DATA_BITS:
+        return () if index == 0 else (index - 1,)
+    index -= 1 + DATA_BITS
+    if index < len(first):
+        return (int(first[index]), int(second[index]))
+    pair, third = divmod(index - len(first), DATA_BITS)
+    return (int(first[pair]), int(second[pair]), third)
 
 
 @lru_cache(maxsize=1)

@@ -13,7 +13,7 @@ lie beside it: who lacks the secret can neither find it nor take it off by itsel
 from __future__ import annotations
 
 from functools import lru_cache
-from itertools import islice
+from itertools import islice, product
 from typing import TYPE_CHECKING, NamedTuple
 
 import cv2
@@ -23,7 +23,7 @@ from countenance.provenance import watermark_search as search
 from countenance.provenance.watermark_pattern import GRID, PAYLOAD_BYTES, layer_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
     from countenance.provenance.watermark_pattern import Layer
@@ -34,7 +34,9 @@ __all__ = ["PAYLOAD_BYTES", "WatermarkFinding", "Watermarker", "find_watermark",
 _SECRET_SHARE = 0.36  # of the power, where a secret mark lies beside the public one
 
 _PEAK = 3.0  # in standard deviations: the rare higher ones would show as specks
-_FLAT, _BUSY = 0.45, 1.95  # root mean square of the mark in luma levels: on plain areas, on busy ones
+_PLAIN_POWER, _BUSY_POWER = 1.25, 0.25  # how much stronger long waves are: codecs wipe the short ones off plain areas
+_FLAT, _BUSY = 0.53, 1.95  # root mean square of the mark in luma levels: on plain areas, on busy ones
+_DRAWN = 360  # pixels of the shorter side from which the mark is drawn smaller
 _MAP = 180  # pixels of the shorter side of the map of strengths
 _BUSY_AT = 1.3  # mean detail in luma levels from which an area counts as busy
 _EDGE = 8.0  # luma levels from which detail is an edge and counts no more: one edge is no texture
@@ -43,6 +45,7 @@ _LIT_AT, _IN_THE_DARK = 48.0, 0.65  # luma from which the mark has its full stre
 _TILE = 256  # pixels of the noise that rounding is spread with
 
 _FIRST_LOOK, _AT_FIRST, _KEY_FRAMES, _FRAMES_SEARCHED = 25, 50, 60, 400
+_MEDIAN_OF = 100  # frames at most, 6.5 MB of them
 _WAITING_SIDE = 600  # pixels of the longer side that a frame is at least left with
 _ALIGN_AT = 100  # frames from which a look searches sizes and places too, before the last one, which always does
 _TRACES = 8.0  # standard deviations of the score or of the fixed part
@@ -85,14 +88,18 @@ class Watermarker:
     def __init__(self, payload_id: bytes, size_hw: tuple[int, int], secret: bytes | None = None) -> None:
         if len(payload_id) != PAYLOAD_BYTES or min(size_hw) < 1:
             raise ValueError(f"Watermarker: expected {PAYLOAD_BYTES} bytes and a size, got {payload_id!r}, {size_hw}")
-        height, width = size_hw
-        pattern = cv2.resize(_pattern(payload_id, secret), (width, height), interpolation=cv2.INTER_CUBIC)
-        self._pattern: Float32 = np.asarray(pattern / max(float(pattern.std()), 1e-6), np.float32)
+        # Ten pixels and more a wave are enough; they are spread over the frame's own pixels at the end.
+        smaller = max(1, min(size_hw) // _DRAWN)
+        drawn = (max(1, size_hw[0] // smaller), max(1, size_hw[1] // smaller))
+        self._plain = _resized(_pattern(payload_id, secret, size_hw, _PLAIN_POWER), drawn)
+        self._busy = _resized(_pattern(payload_id, secret, size_hw, _BUSY_POWER), drawn)
         self._dither = _dither(size_hw)
         self._dither_down: Float32 = -self._dither
         self._size_hw = size_hw
         # Kept between frames: asking the system for 13 MB a frame at 720p takes three times as long as the sums.
         self._levels: Float32 = np.empty(size_hw, np.float32)
+        self._map: Float32 = np.empty(drawn, np.float32)
+        self._drawn: Float32 = np.empty(drawn, np.float32)
         self._step: UInt8 = np.empty(size_hw, np.uint8)
         self._step_rgb: UInt8 = np.empty((*size_hw, 3), np.uint8)
 
@@ -108,8 +115,13 @@ class Watermarker:
         if rgb.shape != (*self._size_hw, 3) or rgb.dtype != np.uint8:
             raise ValueError(f"Watermarker: expected uint8 {(*self._size_hw, 3)}, got {rgb.dtype} {rgb.shape}")
         height, width = self._size_hw
-        cv2.resize(_strength(rgb), (width, height), dst=self._levels, interpolation=cv2.INTER_LINEAR)
-        cv2.multiply(self._levels, self._pattern, dst=self._levels)
+        plain, busy = _strengths(rgb)
+        drawn_wh = self._drawn.shape[::-1]
+        cv2.resize(plain, drawn_wh, dst=self._map, interpolation=cv2.INTER_LINEAR)
+        cv2.multiply(self._map, self._plain, dst=self._drawn)
+        cv2.resize(busy, drawn_wh, dst=self._map, interpolation=cv2.INTER_LINEAR)
+        cv2.accumulateProduct(self._map, self._busy, self._drawn)
+        cv2.resize(self._drawn, (width, height), dst=self._levels, interpolation=cv2.INTER_LINEAR)
         # What is added and what is taken away go apart, as bytes: four times as fast as one sum in floats.
         cv2.add(self._levels, self._dither, dst=self._step, dtype=cv2.CV_8U)
         marked = cv2.add(rgb, cv2.cvtColor(self._step, cv2.COLOR_GRAY2RGB, dst=self._step_rgb))
@@ -154,6 +166,7 @@ class _Finder:
         self._waiting: list[UInt8] = []  # until it is known where bars are
         self._areas: list[search.Area] = []
         self._totals: list[Float32] = []
+        self._grids: list[list[UInt8]] = []
         self._read: dict[bytes, tuple[search.Reading, search.Alignment]] = {}
         self.readings: list[search.Reading] = []  # every one that was tried
         self.aligned_height = 0.0  # the highest that the fixed part reached in the search for size and place
@@ -178,13 +191,17 @@ class _Finder:
         whole, inside = search.Area(0, height, 0, width), search.picture_area(self._waiting)
         self._areas = [whole] if inside == whole else [whole, inside]
         self._totals = [np.zeros((GRID, GRID), np.float32) for _ in self._areas]
+        self._grids = [[] for _ in self._areas]
         for luma in self._waiting:
             self._sum_up(luma)
         self._waiting = []
 
     def _sum_up(self, luma: UInt8) -> None:
-        for area, total in zip(self._areas, self._totals, strict=True):
-            cv2.accumulate(search.grid_of(luma[area.top : area.bottom, area.left : area.right]), total)
+        for area, total, grids in zip(self._areas, self._totals, self._grids, strict=True):
+            grid = search.grid_of(luma[area.top : area.bottom, area.left : area.right])
+            cv2.accumulate(search.evened(grid.astype(np.float32), 0.5), total)
+            if len(grids) < _MEDIAN_OF:
+                grids.append(grid)
 
     def look(self, *, aligned: bool) -> bool:
         """Read every layer that is still unread; True when none is."""
@@ -193,27 +210,37 @@ class _Finder:
         if not self._areas:
             self._settle()
         # Once more: what stands still adds up, be it a logo, and would outweigh all that moves.
-        residuals = [search.evened(total, 1e-3) for total in self._totals]
-        for residual in residuals:
-            self._try(residual, [search.AS_IT_IS])
+        residuals = [
+            self._residual(search.evened(np.asarray(total / self.looked, np.float32), 0.07), n)
+            for n, total in enumerate(self._totals)
+        ]
+        self._try(residuals)
         if aligned and not self._done():
-            for residual in residuals[::-1]:
+            # Letters that pass over an even ground leave no trace in the median, and much in any sum.
+            medians = [self._residual(search.evened(search.median_of(g), 0.05), n) for n, g in enumerate(self._grids)]
+            self._try(medians)
+            for residual in (*residuals[::-1], *medians[::-1]):
                 for layer in self._layers:
                     if layer.key not in self._read:
                         found = search.find_alignments(residual, layer)
                         self.aligned_height = max(self.aligned_height, found[0][1])
-                        self._try(residual, [alignment for alignment, _ in found])
+                        self._try([residual], [alignment for alignment, _ in found])
         return self._done()
 
-    def _try(self, residual: Float32, alignments: list[search.Alignment]) -> None:
-        for alignment in alignments:
-            for layer in self._layers:
-                if layer.key in self._read:
-                    continue
-                reading = search.read(residual, layer, alignment)
-                self.readings.append(reading)
-                if reading.payload is not None:
-                    self._read[layer.key] = (reading, alignment)
+    def _residual(self, picture: Float32, number: int) -> search.Residual:
+        area = self._areas[number]
+        return search.Residual(picture, (area.bottom - area.top, area.right - area.left))
+
+    def _try(
+        self, residuals: list[search.Residual], alignments: Sequence[search.Alignment] = (search.AS_IT_IS,)
+    ) -> None:
+        for residual, alignment, layer in product(residuals, alignments, self._layers):
+            if layer.key in self._read:
+                continue
+            reading = search.read(residual, layer, alignment)
+            self.readings.append(reading)
+            if reading.payload is not None:
+                self._read[layer.key] = (reading, alignment)
 
     def _done(self) -> bool:
         return len(self._read) == len(self._layers)
@@ -256,12 +283,17 @@ def frames_to_search(path: Path) -> Iterator[UInt8]:
 
 
 @lru_cache(maxsize=4)
-def _pattern(payload_id: bytes, secret: bytes | None) -> Float32:
-    pattern = layer_of(None).pattern(payload_id)
+def _pattern(payload_id: bytes, secret: bytes | None, size_hw: tuple[int, int], power: float) -> Float32:
+    pattern = layer_of(None).pattern(payload_id, size_hw, power)
     if secret is not None:
-        hidden = layer_of(secret).pattern(payload_id)
+        hidden = layer_of(secret).pattern(payload_id, size_hw, power)
         pattern = np.asarray(np.sqrt(1.0 - _SECRET_SHARE) * pattern + np.sqrt(_SECRET_SHARE) * hidden, np.float32)
     return np.clip(pattern, -_PEAK, _PEAK)
+
+
+def _resized(pattern: Float32, size_hw: tuple[int, int]) -> Float32:
+    pattern = np.asarray(cv2.resize(pattern, size_hw[::-1], interpolation=cv2.INTER_CUBIC), np.float32)
+    return np.asarray(pattern / max(float(pattern.std()), 1e-6), np.float32)
 
 
 @lru_cache(maxsize=1)
@@ -276,9 +308,9 @@ def _dither(size_hw: tuple[int, int]) -> Float32:
     return np.ascontiguousarray(tiles[:height, :width])
 
 
-def _strength(rgb: UInt8) -> Float32:
-    """How strong the mark may be, in a coarse map: more where texture hides it, less in the dark, where a bright screen
-    shows single levels.
+def _strengths(rgb: UInt8) -> tuple[Float32, Float32]:
+    """How strong the mark may be, in coarse maps: of the pattern for plain areas, and of that which texture hides; both
+    less in the dark, where a bright screen shows single levels.
     """
     # Averaged over squares, so that fine grain does not count: it does not hide a coarser pattern.
     height, width = rgb.shape[:2]
@@ -289,4 +321,7 @@ def _strength(rgb: UInt8) -> Float32:
     texture = cv2.blur(np.minimum(cv2.absdiff(luma, cv2.blur(luma, (7, 7))), _EDGE), (5, 5))
     inside = cv2.blur(cv2.erode(texture, np.ones((5, 5), np.uint8)), (5, 5))  # smooth skin beside hair stays smooth
     lit = np.clip(luma * (1.0 / _LIT_AT), _IN_THE_DARK, 1.0)
-    return np.asarray((np.minimum(inside * ((_BUSY - _FLAT) / _BUSY_AT), _BUSY - _FLAT) + _FLAT) * lit, np.float32)
+    share = np.minimum(inside * (1.0 / _BUSY_AT), 1.0)
+    strength = (_FLAT + (_BUSY - _FLAT) * share) * lit
+    busy = np.asarray(strength * share, np.float32)
+    return np.asarray(strength - busy, np.float32), busy

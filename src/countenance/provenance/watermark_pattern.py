@@ -31,6 +31,7 @@ GRID = 256
 """Side of the normalised grid."""
 
 _BAND = (20.0, 72.0)  # radius in the transform: below it shows as blotches, above it codecs throw it away
+_STRETCHED = 2.5  # width over height up to which a frame's shape decides which waves are long
 _SYNC_SHARE = 5  # one frequency in five is for synchronisation
 _KEY = b"countenance watermark 2"
 _TAG_BYTES = bch.DATA_BITS // 8 - PAYLOAD_BYTES
@@ -40,29 +41,40 @@ class Layer(NamedTuple):
     """The frequencies of one key: first those of the code bits, then those of the synchronisation.
 
     ``rows``, ``columns`` are places in the transform; ``sign`` ±1; ``bit`` the code bit that lies there, for the first
-    ``len(bit)`` places; ``ring`` numbers frequencies of about the same height.
+    ``len(bit)`` places.
     """
 
     key: bytes
     rows: NDArray[np.intp]
     columns: NDArray[np.intp]
     sign: Float32
-    ring: NDArray[np.intp]
     bit: NDArray[np.intp]
 
-    def pattern(self, payload: bytes) -> Float32:
-        """What this layer adds for a payload, float32 ``(GRID, GRID)`` of mean square 1."""
+    def pattern(self, payload: bytes, size_hw: tuple[int, int] = (1, 1), power: float = 1.0) -> Float32:
+        """What this layer adds for a payload to frames of this size or shape, float32 ``(GRID, GRID)`` of mean square
+        1; each frequency is as strong as that power of its coarseness.
+        """
         word = bch.encode(int.from_bytes(payload + self.tag(payload), "big"))
         signs = 1.0 - 2.0 * np.array([word >> i & 1 for i in range(bch.WORD_BITS)], np.float32)  # bit 0 first
         values = self.sign.copy()
         values[: len(self.bit)] *= signs[self.bit]
-        return self._picture(values)
+        return self._picture(values * self.coarseness(size_hw) ** power)
 
     def sync(self) -> Float32:
-        """The part that is the same for every payload, float32 ``(GRID, GRID)``."""
+        """The part that is the same for every payload, all waves alike, float32 ``(GRID, GRID)``."""
         values = self.sign.copy()
         values[: len(self.bit)] = 0.0
         return self._picture(values)
+
+    def coarseness(self, size_hw: tuple[int, int]) -> Float32:
+        """How long the waves of each frequency are, against the longest of a square: float32, one each.
+
+        Long by the frame's own pixels: horizontal waves of a wide frame are. Codecs keep long ones, and the eye misses
+        them.
+        """
+        stretch = min(max(size_hw[1] / size_hw[0], 1.0 / _STRETCHED), _STRETCHED) ** 0.5
+        waves = np.hypot(self.rows * stretch, self.columns / stretch)
+        return np.asarray(_BAND[0] / waves, np.float32)
 
     def _picture(self, values: Float32) -> Float32:
         spectrum = np.zeros((GRID, GRID), np.float32)
@@ -104,6 +116,5 @@ def _layer(key: bytes) -> Layer:
     order = np.argsort(drawn, kind="stable")
     rows, columns = rows[order], columns[order]
     sign = np.where(drawn[order] & np.uint64(1), 1.0, -1.0).astype(np.float32)
-    ring = (radius[rows, columns] / 4.0).astype(np.intp)
     bit = np.arange(len(rows) - len(rows) // _SYNC_SHARE) % bch.WORD_BITS
-    return Layer(key, rows, columns, sign, ring, bit)
+    return Layer(key, rows, columns, sign, bit)

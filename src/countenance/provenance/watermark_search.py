@@ -29,9 +29,11 @@ __all__ = [
     "Alignment",
     "Area",
     "Reading",
+    "Residual",
     "evened",
     "find_alignments",
     "grid_of",
+    "median_of",
     "picture_area",
     "read",
 ]
@@ -62,6 +64,15 @@ class Area(NamedTuple):
     bottom: int
     left: int
     right: int
+
+
+class Residual(NamedTuple):
+    """What frames have in common besides their content: ``picture`` on the grid, float32 ``(GRID, GRID)``, and the
+    ``size_hw`` that it had in the frames.
+    """
+
+    picture: Float32
+    size_hw: tuple[int, int] = (1, 1)
 
 
 class Reading(NamedTuple):
@@ -116,14 +127,21 @@ def _is_picture(low: UInt8, high: UInt8, axis: int) -> NDArray[np.bool_]:
     return np.asarray((highest - lowest > _BAR_RANGE) | (beside > _BAR_DRIFT), np.bool_)
 
 
-def grid_of(luma: UInt8) -> Float32:
-    """A frame's detail on the normalised grid, evened out so that one hard edge does not outweigh a whole wall."""
+def grid_of(luma: UInt8) -> UInt8:
+    """A frame on the normalised grid, uint8 ``(GRID, GRID)``."""
     how = cv2.INTER_AREA if min(luma.shape) >= GRID else cv2.INTER_LINEAR
-    return evened(np.asarray(cv2.resize(luma, (GRID, GRID), interpolation=how), np.float32), 0.5)
+    return np.asarray(cv2.resize(luma, (GRID, GRID), interpolation=how), np.uint8)
+
+
+def median_of(grids: Sequence[UInt8]) -> Float32:
+    """What most of the pictures show in each place, float32 ``(GRID, GRID)``."""
+    columns = np.ascontiguousarray(np.reshape(grids, (len(grids), -1)).T)
+    middle = np.partition(columns, len(grids) // 2, axis=1)[:, len(grids) // 2]
+    return middle.reshape(GRID, GRID).astype(np.float32)
 
 
 def evened(picture: Float32, floor: float) -> Float32:
-    """Detail divided by its local deviation plus ``floor``, within ±2.5."""
+    """Detail divided by its local deviation plus ``floor``, within ±2.5: an edge does not outweigh a whole wall."""
     detail = picture - cv2.GaussianBlur(picture, (0, 0), 3.0)
     # A box is summed up as it moves along, so that rounding leaves a little below zero.
     deviation = np.sqrt(np.maximum(cv2.blur(detail * detail, (15, 15)), 0.0))
@@ -140,12 +158,12 @@ _PROMISING, _KEPT = 4.8, 3  # standard deviations from which a place is refined,
 _STEPS = (1.0, 0.5, 0.25)  # of the grid's pixels, in refining
 
 
-def find_alignments(residual: Float32, layer: Layer) -> list[tuple[Alignment, float]]:
+def find_alignments(residual: Residual, layer: Layer) -> list[tuple[Alignment, float]]:
     """The likeliest alignments, each with its height above chance in standard deviations; best first.
 
     The first three, where they are promising at all, are refined.
     """
-    flat = cv2.resize(_flattened(residual), (_COARSE, _COARSE), interpolation=cv2.INTER_AREA)
+    flat = cv2.resize(_flattened(residual.picture), (_COARSE, _COARSE), interpolation=cv2.INTER_AREA)
     references = _references(layer)
     found: list[tuple[Alignment, float]] = []
     for height in _SIZES:
@@ -203,7 +221,7 @@ def _apart(a: Alignment, b: Alignment) -> bool:
     return max(abs(x - y) for x, y in zip(a, b, strict=True)) > 3.0 / GRID
 
 
-def _refined(residual: Float32, layer: Layer, start: Alignment) -> tuple[Alignment, float]:
+def _refined(residual: Residual, layer: Layer, start: Alignment) -> tuple[Alignment, float]:
     """Climb, one edge at a time, to where the fixed part stands out most."""
     best, height = start, _sync_height(residual, layer, start)
     for step in _STEPS:
@@ -221,18 +239,21 @@ def _refined(residual: Float32, layer: Layer, start: Alignment) -> tuple[Alignme
     return best, height
 
 
-def _sync_height(residual: Float32, layer: Layer, alignment: Alignment) -> float:
-    level = _levels(residual, layer, alignment)[len(layer.bit) :]
-    return float(level.sum() / np.sqrt(np.sum(level * level) + 1e-12))
+def _sync_height(residual: Residual, layer: Layer, alignment: Alignment) -> float:
+    return _weighted(residual, layer, alignment)[1]
 
 
 # --- reading ---------------------------------------------------------------------------------------------------------
 
 
-def _levels(residual: Float32, layer: Layer, alignment: Alignment) -> Float64:
-    """The transform at the layer's places with the picture put where it belongs, over the rings' power, times sign."""
+def _levels(residual: Residual, layer: Layer, alignment: Alignment) -> Float64:
+    """The transform at the layer's places with the picture put where it belongs, over its neighbours', times sign.
+
+    Over the neighbours' power, not a ring's: lines of text and fences are strong in one direction only, which then
+    counts little.
+    """
     if alignment == AS_IT_IS:
-        placed = residual
+        placed = residual.picture
     else:
         wide, high = alignment.right - alignment.left, alignment.bottom - alignment.top
         # From a pixel of the pattern to one of the picture, centre to centre.
@@ -243,17 +264,30 @@ def _levels(residual: Float32, layer: Layer, alignment: Alignment) -> Float64:
             ]
         )
         how = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-        placed = np.asarray(cv2.warpAffine(residual, matrix, (GRID, GRID), flags=how), np.float32)
-    values = np.asarray(cv2.dct(placed), np.float64)[layer.rows, layer.columns]
-    power = np.bincount(layer.ring, values**2) / np.maximum(np.bincount(layer.ring), 1)
-    return np.asarray(np.clip(values / np.sqrt(power[layer.ring] + 1e-12), -3.0, 3.0) * layer.sign, np.float64)
+        placed = np.asarray(cv2.warpAffine(residual.picture, matrix, (GRID, GRID), flags=how), np.float32)
+    spectrum = cv2.dct(placed)
+    power = cv2.blur(spectrum * spectrum, (9, 9), borderType=cv2.BORDER_REFLECT)
+    levels = np.clip(spectrum / np.sqrt(np.maximum(power, 1e-12)), -3.0, 3.0)[layer.rows, layer.columns]
+    return np.asarray(levels * layer.sign, np.float64)
 
 
-def read(residual: Float32, layer: Layer, alignment: Alignment) -> Reading:
-    """The code word at one alignment."""
+def _weighted(residual: Residual, layer: Layer, alignment: Alignment) -> tuple[Float64, float]:
+    """The levels with the weights that suit them better, and how high the fixed part then stands.
+
+    Plain pictures keep the long waves, and were given more of them; busy ones keep all alike. The fixed part decides,
+    which tells nothing of the code bits.
+    """
     level = _levels(residual, layer, alignment)
-    fixed, level = level[len(layer.bit) :], level[: len(layer.bit)]
-    sync = float(fixed.sum() / np.sqrt(np.sum(fixed * fixed) + 1e-12))
+    both = (level, level * layer.coarseness(residual.size_hw))
+    heights = [float(part.sum() / np.sqrt(np.sum(part * part) + 1e-12)) for part in (x[len(layer.bit) :] for x in both)]
+    better = int(heights[1] > heights[0])
+    return both[better], heights[better]
+
+
+def read(residual: Residual, layer: Layer, alignment: Alignment) -> Reading:
+    """The code word at one alignment."""
+    level, sync = _weighted(residual, layer, alignment)
+    level = level[: len(layer.bit)]
     spread = np.sqrt(np.bincount(layer.bit, level**2, bch.WORD_BITS) + 1e-12)
     evidence: Float64 = np.bincount(layer.bit, level, bch.WORD_BITS) / spread  # each about N(0, 1) by chance
     chance_mean, chance_deviation = np.sqrt(2.0 / np.pi), np.sqrt((1.0 - 2.0 / np.pi) / bch.WORD_BITS)
