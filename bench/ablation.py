@@ -44,9 +44,9 @@ from countenance.consent.gate import require_consent
 from countenance.demo.surroundings import commit, program_sha256, surroundings
 from countenance.evaluation.judge import DlibJudge
 from countenance.faceset.use import reembed
-from countenance.training import runs
+from countenance.training import runs, shares
 from countenance.training.guided import guided_batch
-from countenance.training.losses import LossTerms, detail_band, guided_loss, masked_l1
+from countenance.training.losses import LossTerms, Part, detail_band, guided_loss, masked_l1
 from countenance.training.model import GuidedModel
 from countenance.training.painting import GuidedPainter, Look
 from countenance.training.presets import preset
@@ -109,14 +109,14 @@ def steps_of(variant: Variant) -> Iterator[None]:
         made = guided_batch(faces, other_colour if variant.recoloured else faces.colour, size, generator)
         return made if variant.weighted else made._replace(weight=made.face)
 
-    def step(model: GuidedModel, made: Any, person: str) -> tuple[Tensor, dict[str, float]]:
+    def step(model: GuidedModel, made: Any, person: str, *, part: Part) -> tuple[Tensor, dict[str, float]]:
         output = model(made.driver, made.reference, made.light, made.face, person)
-        loss, values = guided_loss(output, made.target, made.weight, made.mask, terms=variant.terms)
+        loss, values = guided_loss(output, made.target, made.weight, made.mask, terms=variant.terms, part=part)
         if variant.laplacian:
-            loss = loss + variant.laplacian * laplacian_l1(output.base, made.target, made.weight)
+            loss = loss + part.counted * variant.laplacian * laplacian_l1(output.base, made.target, made.weight)
         return loss, values
 
-    with mock.patch.object(runs, "guided_batch", batch), mock.patch.object(runs, "guided_step", step):
+    with mock.patch.object(runs, "guided_batch", batch), mock.patch.object(shares, "guided_step", step):
         yield
 
 

@@ -119,7 +119,7 @@ def request(
     Examples:
       countenance consent request vera --witness maria.key.pub --witness-role lawyer --performer ivan
       countenance consent request vera --witness m.pub --witness-role union --id-document passport
-      countenance consent request ivan --witness maria.key.pub --witness-role lawyer --replaced --language de
+      countenance consent request ivan --witness m.pub --witness-role lawyer --replaced --language de
     """
     from countenance import api
 

@@ -35,8 +35,8 @@ def test_revoked_by_word(world: World) -> None:
 @pytest.mark.parametrize("person", ["vera", "ivan"])
 def test_forgotten(person: str, world: World) -> None:
     """From the moment on that their files are listed, before the first one is gone."""
+    world.ledger.append("destruction", {"person": person, "stage": "done", "files": 0})  # before the record
     world.accept()
-    world.ledger.append("destruction", {"person": person, "stage": "done", "files": 0})  # long ago
     watch = _watch(world)
     assert _holds(watch)
     world.ledger.append("destruction", {"person": "somebody else", "stage": "listed", "files": []})

@@ -59,8 +59,8 @@ def test_there_is_no_place_to_send_it_to() -> None:
     """No output of any kind among the arguments, and no library for virtual cameras among the imports."""
     names = set(inspect.signature(flow.preview).parameters)
     assert names == {
-        *("project", "footage", "lender", "performer", "preset", "device", "loop", "settings", "perception"),
-        *("identity", "load", "tell"),
+        *("project", "footage", "lender", "performer", "preset", "device", "look", "loop", "settings"),
+        *("perception", "identity", "load", "tell"),
     }
     for path in Path(inspect.getfile(flow)).parent.glob("*.py"):
         text = path.read_text(encoding="utf-8").lower()
