@@ -99,7 +99,7 @@ class ConvertSettings:
     hold_seconds: float = 0.5
     screen_seconds: float = 0.5
     batch_frames: int = 4
-    queue_frames: int = 4
+    queue_frames: int = 2
     segment_seconds: float = 6.0
     codec: str | None = None
     encoder: str | None = None
