@@ -1,5 +1,6 @@
 """A step's faces shared out to threads teach what they teach in one thread."""
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import pytest
@@ -86,7 +87,15 @@ def test_a_thread_s_error_ends_the_step(run, batches) -> None:
         Shares(run.model, run.counts, 2).backward({"lender": batches["lender"]})
 
 
-def test_torch_keeps_its_threads(run, batches) -> None:
+def test_only_the_shares_threads_take_fewer(run, batches) -> None:
     threads = torch.get_num_threads()
-    Shares(run.model, run.counts, 2).backward(batches)
-    assert torch.get_num_threads() == threads
+    torch.set_num_threads(2)
+    try:
+        shares = Shares(run.model, run.counts, 2)
+        shares.backward(batches)
+        assert torch.get_num_threads() == 2
+        assert [one.result() for one in [shares._pool.submit(torch.get_num_threads) for _ in range(4)]] == [1] * 4
+        with ThreadPoolExecutor(1) as later:
+            assert later.submit(torch.get_num_threads).result() == 2
+    finally:
+        torch.set_num_threads(threads)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import copy
 from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
 from typing import TYPE_CHECKING, NamedTuple
 
 import torch
@@ -74,14 +75,13 @@ class Shares:
             for own, shared in zip(other.parameters(), model.parameters(), strict=True):
                 own.data = shared.data
             self._models.append(other)
-        each = max(1, threads // len(self._shares))
-        self._pool = ThreadPoolExecutor(len(self._shares), "step", torch.set_num_threads, (each,))
+        self._pool = _pool(len(self._shares), threads)
 
     def backward(self, batches: Mapping[str, GuidedBatch]) -> float:
         """Gradients of each person's loss, summed; the losses' mean over all faces."""
         for model in self._models[1:]:
             model.zero_grad()
-        work = self._pool.map if len(self._shares) > 1 else map
+        work = map if self._pool is None else self._pool.map
         losses = list(work(_share, self._models, self._shares, [batches] * len(self._shares)))
         for model in self._models[1:]:
             for own, other in zip(self._models[0].parameters(), model.parameters(), strict=True):
@@ -91,6 +91,22 @@ class Shares:
                     own.grad += other.grad
         faces = sum(len(batch.target) for batch in batches.values())
         return sum(losses) / faces
+
+
+def _pool(count: int, threads: int) -> ThreadPoolExecutor | None:
+    """As many threads as there are shares, which have torch's threads among them; none for one share."""
+    if count == 1:
+        return None
+    begun = Barrier(count)
+
+    def begin(each: int) -> None:
+        torch.get_num_threads()  # takes over the program's number; later that would undo the next line
+        torch.set_num_threads(each)
+
+    pool = ThreadPoolExecutor(count, "step", begin, (max(1, threads // count),))
+    list(pool.map(lambda _: begun.wait(), range(count)))
+    torch.set_num_threads(threads)  # what a thread sets for itself is also what later ones begin with
+    return pool
 
 
 def _share(model: GuidedModel, pieces: Sequence[Piece], batches: Mapping[str, GuidedBatch]) -> float:
