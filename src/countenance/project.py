@@ -205,6 +205,10 @@ class Project:
         noted = {unicodedata.normalize("NFC", name).casefold() for name in self.config.protected_witnesses}
         return unicodedata.normalize("NFC", person).casefold() in noted
 
+    def has_record(self, performer: str) -> bool:
+        """Whether there is a consent record to compare a performer's faces with; never of a protected witness."""
+        return self.consent_path(performer).exists() and not self.protects(performer)
+
     def key(self) -> ProjectKey:
         """The key that opens the project's face sets and templates; made where the project has none yet.
 

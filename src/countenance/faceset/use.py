@@ -103,9 +103,7 @@ def require_newest(project: Project, faceset: FaceSet) -> None:
         FaceSetError: it is another one, or everything of this person was destroyed since.
         LedgerError: the ledger cannot be read.
     """
-    require_not_destroyed(project, faceset)
-    person = faceset.path.parent.name
-    if _noted(project, person) not in (None, faceset.kept_sha256()):
+    if require_not_destroyed(project, faceset) not in (None, faceset.kept_sha256()):
         raise FaceSetError(
             f"The face set {faceset.path} is not the one that the last extraction left: an older one was put back, or "
             "the extraction was interrupted at its very end. Put the newest back, or run the same `countenance "
@@ -113,18 +111,23 @@ def require_newest(project: Project, faceset: FaceSet) -> None:
         )
 
 
-def require_not_destroyed(project: Project, faceset: FaceSet) -> None:
+def require_not_destroyed(project: Project, faceset: FaceSet) -> str | None:
     """Refuse a face set of somebody whose everything was destroyed after it was made.
+
+    Returns:
+        The hash of the kept faces by the ledger; None where it says nothing of them.
 
     Raises:
         FaceSetError: it was, and this is a copy that was put back.
     """
     person = faceset.path.parent.name
-    if _noted(project, person) == _DESTROYED:
+    noted = _noted(project, person)
+    if noted == _DESTROYED:
         raise FaceSetError(
             f"Everything of {person} was destroyed, and {faceset.path} is from before that. Delete it; to work with "
             f"{person} again, extract the faces anew."
         )
+    return noted
 
 
 _DESTROYED = "destroyed"

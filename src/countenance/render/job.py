@@ -83,20 +83,14 @@ class Job:
 
         Where there is a record to compare them with, they are made anew from the stored pixels, as the lender's are.
         """
-        from countenance.faceset.store import FaceSet
-        from countenance.faceset.use import reembed, require_enough, require_newest
-        from countenance.geometry import CROP_SIZE
-        from countenance.training.train import scratch_of
+        from countenance.faceset.use import reembed
+        from countenance.training.train import checked_faces, load_faces, scratch_of
 
-        name = self.project.require_person(self.performer)
-        with FaceSet.open(self.project.faceset_path(name), self.project.key()) as faceset:
-            faceset.verify()
-            require_enough(faceset)
-            require_newest(self.project, faceset)
-            if self.project.protects(name) or not self.project.consent_path(name).exists():
-                return faceset.vectors("kept").embeddings
-            faces = faceset.load(crop_size=CROP_SIZE, scratch=scratch_of(self.project))
-        return reembed(faces, perception.embedder)
+        if self.project.has_record(self.performer):
+            faces = load_faces(self.project, self.performer, scratch=scratch_of(self.project))
+            return reembed(faces, perception.embedder)
+        with checked_faces(self.project, self.performer) as faceset:
+            return faceset.vectors("kept").embeddings
 
     def permit(self, faces: FaceArrays, performer: Float32, perception: Perception) -> Permit:
         """Ask the gate, with embeddings made anew from the pixels of the lender that the model shows.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -26,11 +27,12 @@ from countenance.training.runs import make_run
 from countenance.training.scores import Identity, template_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from countenance.consent.gate import Permit
     from countenance.faceset.records import FaceArrays
+    from countenance.faceset.store import FaceSet
     from countenance.perception.perceive import Perception
     from countenance.progress import Progress
     from countenance.project import Project
@@ -124,6 +126,21 @@ def choose_device(name: str) -> torch.device:
     return device
 
 
+@contextmanager
+def checked_faces(project: Project, name: str, crop_size: int = CROP_SIZE) -> Iterator[FaceSet]:
+    """A person's face set, open: whole, the newest, with enough faces in large enough crops; raises as load_faces."""
+    from countenance.faceset.store import FaceSet
+    from countenance.faceset.use import require_crops, require_enough, require_newest
+
+    project.require_person(name)
+    with FaceSet.open(project.faceset_path(name), project.key()) as faceset:
+        faceset.verify()
+        require_crops(faceset, crop_size)
+        require_enough(faceset)
+        require_newest(project, faceset)
+        yield faceset
+
+
 def load_faces(
     project: Project, name: str, crop_size: int = CROP_SIZE, *, scratch: Scratch | None = None
 ) -> FaceArrays:
@@ -140,15 +157,7 @@ def load_faces(
             faces.
         OutputError: the disk is full.
     """
-    from countenance.faceset.store import FaceSet
-    from countenance.faceset.use import require_crops, require_enough, require_newest
-
-    project.require_person(name)
-    with FaceSet.open(project.faceset_path(name), project.key()) as faceset:
-        faceset.verify()
-        require_crops(faceset, crop_size)
-        require_enough(faceset)
-        require_newest(project, faceset)
+    with checked_faces(project, name, crop_size) as faceset:
         return faceset.load(crop_size=crop_size, scratch=scratch)
 
 
@@ -180,9 +189,7 @@ def _permit(
     from countenance.faceset.use import reembed
 
     embeddings = reembed(faces[0], perception.embedder)
-    # Without a record, as of a protected witness, there is nothing to compare the performer with.
-    recorded = project.consent_path(performer).exists() and not project.protects(performer)
-    own = reembed(faces[1], perception.embedder) if recorded else None
+    own = reembed(faces[1], perception.embedder) if project.has_record(performer) else None
     permit = require_consent(project, lender, performer, act="train", embeddings=embeddings, performer_embeddings=own)
     return permit, embeddings
 
