@@ -221,11 +221,14 @@ def _watch(process: subprocess.Popen[bytes], report: Callable[[], None]) -> None
 
 
 def _bytes_in(folder: Path) -> int:
-    """Bytes of all wheels below ``folder``; files that vanish meanwhile count nothing."""
+    """Bytes of all wheels below ``folder``; files and folders that pip removes meanwhile count nothing."""
     size = 0
-    for path in folder.rglob("*.whl"):
-        with suppress(OSError):
-            size += path.stat().st_size
+    # os.walk passes over a folder that is gone before it is read; Path.rglob raises there (Python 3.11).
+    for parent, _, names in os.walk(folder):
+        for name in names:
+            if name.endswith(".whl"):
+                with suppress(OSError):
+                    size += (Path(parent) / name).stat().st_size
     return size
 
 
