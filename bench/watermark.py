@@ -1,19 +1,20 @@
 """What the watermark survives, what it costs, and whether it is seen where there is none. JSON, and tables with --page.
 
 - *Survival*: every clip of bench/watermark_clips.py with its own random id and the visible label, through every attack
-  of bench/watermark_attacks.py. Found means: the right id with its right check tag. The attacks that are not claimed to
-  be survived run on every third clip.
+  of bench/watermark_attacks.py. Read means: the right id with its right check tag. Recognised means: what could not be
+  read is told by a register that knows 10,000 other ids beside the right one. The attacks that are not claimed to be
+  survived run on every third clip.
 - *False positives*: searches of unmarked clips, whole, in parts, cut and compressed, with every size and place tried.
   What decides is how high the likeliest code word stands; its distribution is fitted and carried on to the threshold.
 - *Picture*: PSNR of luma at 720p of every clip; how much longer the mark makes files.
 - *Cost*: of one core's time, which the neighbours on a shared machine disturb little.
 
-    OMP_NUM_THREADS=1 nice .venv/bin/python bench/watermark.py [--every 1] [--result bench/results/watermark.json]
+    OMP_NUM_THREADS=1 .venv/bin/python bench/watermark.py [--jobs 2] [--every 1] [--result bench/results/watermark.json]
     .venv/bin/python bench/watermark.py --page         # writes the tables into docs/concepts/watermark.md
 
-About 45 minutes on one busy core, saved after every clip; --every 2 takes half of them. --only "x265 CRF 32,VP9
-CRF 40" measures these attacks again and leaves the rest of the result as it is. --pictures DIR writes marked frames at
-four times their contrast, to be looked at.
+About 80 minutes of one core, saved after every clip; --jobs 2 takes two, --every 2 half of the clips. --only "x265
+CRF 32,VP9 CRF 40" measures these attacks again and leaves the rest of the result as it is. --pictures DIR writes marked
+frames at four times their contrast, to be looked at.
 """
 
 from __future__ import annotations
@@ -22,8 +23,11 @@ import argparse
 import json
 import random
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
 from datetime import UTC, datetime
+from functools import cache
+from itertools import repeat
 from math import erfc, log10, sqrt
 from pathlib import Path
 from statistics import mean, median, pstdev
@@ -37,14 +41,16 @@ from watermark_clips import CASES, enlarged, performer
 
 from countenance.atomic import write_bytes
 from countenance.demo.surroundings import surroundings
-from countenance.provenance import watermark_search
+from countenance.provenance import watermark_recognise, watermark_search
 from countenance.provenance.label import draw_label
 from countenance.provenance.watermark import Watermarker, _Finder, find_watermark
 from countenance.provenance.watermark_pattern import layer_of
+from countenance.provenance.watermark_recognise import recognise
 
 RESULT = Path(__file__).parent / "results" / "watermark.json"
 PAGE = Path(__file__).parents[1] / "docs" / "concepts" / "watermark.md"
 SECRET = bytes(range(32))
+OTHERS = 10_000  # watermarks in the register that the right one is told from
 TAG_BITS = 24
 
 
@@ -62,29 +68,40 @@ def spread(values: list[float]) -> dict[str, float]:
     }
 
 
-def marked_clips(every: int) -> Iterator[tuple[str, Clip, Clip, bytes]]:
+def marked_clip(number: int, every: int = 1) -> tuple[str, Clip, Clip, bytes]:
     """Name, clip with the label, the same with the mark, and its id."""
+    name, make = list(CASES.items())[::every][number]
     ids = random.Random(7)
-    for name, make in list(CASES.items())[::every]:
-        payload, labelled = ids.randbytes(5), [draw_label(frame) for frame in make()]
-        marker = Watermarker(payload, labelled[0].shape[:2])
-        yield name, labelled, [marker(frame) for frame in labelled], payload
+    payload = [ids.randbytes(5) for _ in range(number + 1)][-1]
+    labelled = [draw_label(frame) for frame in make()]
+    marker = Watermarker(payload, labelled[0].shape[:2])
+    return name, labelled, [marker(frame) for frame in labelled], payload
 
 
 def measured_again(path: Path, names: list[str]) -> None:
     """Replaces the rows of some attacks in a result, and notes when and with which commit."""
     facts = json.loads(path.read_bytes())
     rows: dict[str, list[dict[str, Any]]] = {name: [] for name in names}
-    for name, _, marked, payload in marked_clips(1):
+    for number in range(len(CASES)):
+        name, _, marked, payload = marked_clip(number)
         for attack in names:
             rows[attack].append(tried(ATTACKS[attack](marked), payload, name)[0])
     facts["attacks"].update(rows)
     for name, row in facts["clips"].items():
-        found = {attack: r["found"] for attack in names for r in rows[attack] if r["clip"] == name}
-        row["lost"] = [a for a in ATTACKS if not found.get(a, a not in row["lost"])]
+        for kind, is_lost in (("unread", unread), ("lost", lost)):
+            found = {attack: not is_lost(r) for attack in names for r in rows[attack] if r["clip"] == name}
+            row[kind] = [a for a in ATTACKS if not found.get(a, a not in row[kind])]
     made = {"made_at": datetime.now(UTC).isoformat(timespec="seconds"), "commit": surroundings("cpu")["commit"]}
     facts["measured_again"] = {**facts.get("measured_again", {}), **dict.fromkeys(names, made)}
     write_bytes(path, json.dumps(facts, indent=1, allow_nan=False).encode())
+
+
+def unread(row: dict[str, Any]) -> bool:
+    return not row["found"]
+
+
+def lost(row: dict[str, Any]) -> bool:
+    return not row["found"] and row["recognised"] is None
 
 
 def tried(clip: Clip, payload: bytes, name: str) -> tuple[dict[str, Any], bool]:
@@ -92,31 +109,52 @@ def tried(clip: Clip, payload: bytes, name: str) -> tuple[dict[str, Any], bool]:
     began = thread_time()
     answer = find_watermark(clip)
     row = {"found": answer.payload == payload, "score": round(answer.score, 1), "wrong_bits": answer.wrong_bits}
-    return row | {"clip": name, "seconds": round(thread_time() - began, 2)}, answer.payload not in (None, payload)
+    row |= {"clip": name, "seconds": round(thread_time() - began, 2)}
+    told = None if answer.payload is not None else recognise(answer.evidence, [*others(), payload])
+    row["recognised"] = None if told is None else round(told.height, 2)
+    wrong = answer.payload not in (None, payload) or (told is not None and told.payload != payload)
+    return row, wrong
 
 
-def survival(every: int, save: Callable[[dict[str, Any]], None]) -> None:
+@cache
+def others() -> tuple[bytes, ...]:
+    """The ids of a register that has not the right one."""
+    drawn = random.Random(11)
+    return tuple(drawn.randbytes(5) for _ in range(OTHERS))
+
+
+def survival(every: int, jobs: int, save: Callable[[dict[str, Any]], None]) -> None:
     """The rows of every attack and every clip, saved after each clip."""
     rows: dict[str, list[dict[str, Any]]] = {name: [] for name in (*ATTACKS, *LOSSES)}
     clips: dict[str, Any] = {}
-    wrong = 0
-    for number, (name, labelled, marked, payload) in enumerate(marked_clips(every)):
-        chosen: dict[str, Attack] = ATTACKS | (LOSSES if number % 3 == 0 else {})
-        lost = []
-        for attack, change in chosen.items():
-            row, is_wrong = tried(change(marked), payload, name)
-            rows[attack].append(row)
-            wrong += is_wrong
-            lost += [] if row["found"] or attack in LOSSES else [attack]
-        clips[name] = {
-            "size": list(marked[0].shape[:2]),
-            "psnr": round(min(psnr(a, b) for a, b in zip(labelled[::25], marked[::25], strict=True)), 2),
-            "psnr_720p": round(psnr_720p(labelled, payload), 2),
-            "bitrate_ratio": round(growth(labelled, marked), 3),
-            "lost": lost,
-        }
-        print(f"{number + 1:2d} {name}: lost {', '.join(lost) or 'nothing'}", flush=True)
-        save({"clips": clips, "attacks": rows, "wrong_ids": wrong})
+    wrong, minutes = 0, 0.0
+    with ProcessPoolExecutor(jobs, initializer=cv2.setNumThreads, initargs=(1,)) as pool:
+        numbers = range(len(list(CASES)[::every]))
+        for name, clip, here, is_wrong, taken in pool.map(survey, numbers, repeat(every)):
+            for attack, row in here.items():
+                rows[attack].append(row)
+            clips[name] = clip
+            wrong, minutes = wrong + is_wrong, minutes + taken
+            print(f"{len(clips):2d} {name}: lost {', '.join(clip['lost']) or 'nothing'}", flush=True)
+            save({"clips": clips, "attacks": rows, "wrong_ids": wrong, "survival_minutes": minutes})
+
+
+def survey(number: int, every: int) -> tuple[str, dict[str, Any], dict[str, dict[str, Any]], int, float]:
+    """One clip's name, its facts, what was found after each attack, how many ids were wrong, minutes of a core."""
+    began = thread_time()
+    name, labelled, marked, payload = marked_clip(number, every)
+    chosen: dict[str, Attack] = ATTACKS | (LOSSES if number % 3 == 0 else {})
+    tries = {attack: tried(change(marked), payload, name) for attack, change in chosen.items()}
+    here = {attack: row for attack, (row, _) in tries.items()}
+    clip = {
+        "size": list(marked[0].shape[:2]),
+        "psnr": round(min(psnr(a, b) for a, b in zip(labelled[::25], marked[::25], strict=True)), 2),
+        "psnr_720p": round(psnr_720p(labelled, payload), 2),
+        "bitrate_ratio": round(growth(labelled, marked), 3),
+        "unread": [attack for attack in ATTACKS if unread(here[attack])],
+        "lost": [attack for attack in ATTACKS if lost(here[attack])],
+    }
+    return name, clip, here, sum(is_wrong for _, is_wrong in tries.values()), (thread_time() - began) / 60
 
 
 def psnr_720p(clip: Clip, payload: bytes, secret: bytes | None = None) -> float:
@@ -152,7 +190,7 @@ def secret_mark(every: int) -> dict[str, Any]:
 
 def unmarked(every: int) -> dict[str, Any]:
     """The distribution of everything that is compared with a threshold, over unmarked footage."""
-    heights, scores, aligned, readings, ids = [], [], [], [], 0
+    heights, scores, aligned, readings, ids, evidence = [], [], [], [], 0, []
     footage = [make() for make in list(CASES.values())[::every]]
     footage += [performer("train_A", 75 * k) for k in range(0, 6, every)]
     footage += [performer("train_B", 75 * k) for k in range(0, 4, every)]
@@ -168,7 +206,9 @@ def unmarked(every: int) -> dict[str, Any]:
             scores.append(max(max(reading.score, reading.sync) for reading in finder.readings))
             aligned.append(finder.aligned_height)
             readings.append(len(finder.readings))
-            ids += finder.finding().payload is not None
+            finding = finder.finding()
+            ids += finding.payload is not None
+            evidence.append(finding.evidence)
     threshold = watermark_search.READABLE
     mu, sigma = mean(heights), pstdev(heights)
     tail = 0.5 * erfc((threshold - mu) / sigma / sqrt(2))
@@ -191,6 +231,34 @@ def unmarked(every: int) -> dict[str, Any]:
         "fixed_part_over_all_sizes_and_places": spread(aligned) | {"percentiles_50_90_99_99.9": percentiles(aligned)},
         "traces_threshold": 8.0,
         "histogram_of_word_height": histogram(heights),
+        "recognition": recognition(evidence),
+    }
+
+
+def recognition(searches: list[tuple[bytes, ...]]) -> dict[str, Any]:
+    """How high known ids stand in footage without a mark, against the normal tail that the threshold is taken from."""
+    known, bounds = [*others()], np.arange(3.0, 7.01, 0.5)
+    above, compared, recognised, highest = np.zeros(len(bounds)), 0, 0, 0.0
+    signs = watermark_recognise.signs_of(known)
+    for evidence in searches:
+        recognised += recognise(evidence, known) is not None
+        said = np.array([np.frombuffer(one, np.int8) for one in evidence], np.float32)
+        heights = (signs @ (said / np.linalg.norm(said, axis=1, keepdims=True)).T).ravel()
+        above += (heights[:, None] >= bounds).sum(axis=0)
+        compared, highest = compared + heights.size, max(highest, float(heights.max()))
+    return {
+        "known_ids": len(known),
+        "searches": len(searches),
+        "recognised": recognised,
+        "words_compared": compared,
+        "highest": round(highest, 2),
+        "needed": round(watermark_recognise.height_needed(watermark_recognise.READINGS, len(known)), 2),
+        "needed_of": {
+            str(n): round(watermark_recognise.height_needed(watermark_recognise.READINGS, n), 2)
+            for n in (1, 100, 10_000, 1_000_000)
+        },
+        "above": {f"{bound:.1f}": int(count) for bound, count in zip(bounds, above, strict=True)},
+        "above_if_normal": {f"{b:.1f}": round(compared * 0.5 * erfc(b / sqrt(2)), 2) for b in bounds},
     }
 
 
@@ -235,7 +303,8 @@ def cost() -> dict[str, Any]:
 def pictures(folder: Path) -> None:
     """A part of each clip's frame at 720p without and with the mark, at four times the contrast about its mean."""
     folder.mkdir(parents=True, exist_ok=True)
-    for name, labelled, _, payload in marked_clips(1):
+    for number in range(len(CASES)):
+        name, labelled, _, payload = marked_clip(number)
         height, width = labelled[0].shape[:2]
         size = (720, 1280) if width > height else (1280, 720) if height > width else (720, 720)
         (frame,) = enlarged(labelled[30:31], size)
@@ -250,6 +319,7 @@ def pictures(folder: Path) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--every", type=int, default=1, help="take every n-th clip only")
+    parser.add_argument("--jobs", type=int, default=1, help="clips at once, each in a process of one thread")
     parser.add_argument("--result", type=Path, default=RESULT)
     parser.add_argument(
         "--page", action="store_true", help="write the tables of the result into the page, measure nothing"
@@ -273,13 +343,15 @@ def main() -> None:
     facts: dict[str, Any] = {"made_at": datetime.now(UTC).isoformat(timespec="seconds")}
 
     def save(part: dict[str, Any]) -> None:
-        facts.update(part, minutes_of_one_core=round((thread_time() - began) / 60, 1))
+        minutes = part.get("survival_minutes", facts.get("survival_minutes", 0.0)) + (thread_time() - began) / 60
+        facts.update(part, minutes_of_one_core=round(minutes, 1))
         write_bytes(arguments.result, json.dumps(facts, indent=1, allow_nan=False).encode())
 
-    save({"surroundings": surroundings("cpu"), "cost_ms": cost()})
-    survival(arguments.every, save)
+    save({"surroundings": surroundings("cpu")})
+    survival(arguments.every, arguments.jobs, save)
     save({"unmarked": unmarked(arguments.every)})
     save({"secret": secret_mark(arguments.every)})
+    save({"cost_ms": cost()})
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ def write_page(page: Path, facts: dict[str, Any]) -> None:
         ("survives", attacks(facts, list(ATTACKS))),
         ("losses", attacks(facts, list(LOSSES))),
         ("unmarked", unmarked(facts["unmarked"])),
+        ("recognition", recognition(facts["unmarked"]["recognition"])),
         ("secret", secret(facts["secret"])),
         ("clips", clips(facts)),
         ("cost", cost(facts)),
@@ -33,14 +34,17 @@ def write_page(page: Path, facts: dict[str, Any]) -> None:
 def attacks(facts: dict[str, Any], names: list[str]) -> str:
     small = {name for name, row in facts["clips"].items() if max(row["size"]) <= SMALL}
     lines = [
-        "| what happened | found, clips of 360p and more | found, 320 × 320 | bits of 127 corrected: median, most |",
-        "|---|---|---|---|",
+        "| what happened | read, clips of 360p and more | read or recognised | read, 320 × 320 | read or recognised | "
+        "bits of 127 corrected: median, most |",
+        "|---|---|---|---|---|---|",
     ]
     for name in names:
         rows = facts["attacks"][name]
         cells = []
         for part in ([r for r in rows if r["clip"] not in small], [r for r in rows if r["clip"] in small]):
-            cells.append(f"{sum(r['found'] for r in part)} of {len(part)}" if part else "–")
+            read = sum(r["found"] for r in part)
+            known = sum(r["recognised"] is not None for r in part)
+            cells += [f"{read} of {len(part)}" if part else "–", f"{read + known}" if part else "–"]
         bits = [r["wrong_bits"] for r in rows if r["found"]]
         cells.append(f"{median(bits):.0f}, {max(bits)}" if bits else "–")
         again = " †" if name in facts.get("measured_again", {}) else ""
@@ -77,6 +81,20 @@ def unmarked(row: dict[str, Any]) -> str:
     return "\n".join(lines) + "\n\n```text\nheight  readings of unmarked footage\n" + "\n".join(bars) + "\n```\n"
 
 
+def recognition(row: dict[str, Any]) -> str:
+    lines = [
+        f"{row['searches']} searches of unmarked stretches, each against {row['known_ids']:,} known ids: "
+        f"{row['recognised']} recognised; {row['words_compared']:,} heights, the highest {row['highest']:.1f}. Needed: "
+        + ", ".join(f"{height:.1f} among {int(n):,}" for n, height in row["needed_of"].items())
+        + ".\n",
+        "| height | so many stood above it | expected of a normal distribution |",
+        "|---|---|---|",
+    ]
+    for bound, count in row["above"].items():
+        lines.append(f"| {bound} | {count:,} | {row['above_if_normal'][bound]:,} |")
+    return "\n".join(lines) + "\n"
+
+
 def watermark_words() -> int:
     from countenance.provenance.watermark_search import WORDS_TRIED
 
@@ -100,14 +118,14 @@ def secret(row: dict[str, Any]) -> str:
 
 def clips(facts: dict[str, Any]) -> str:
     lines = [
-        "| clip | size | PSNR of luma, dB: as it is, at 720p | file size × | not found after |",
-        "|---|---|---|---|---|",
+        "| clip | size | PSNR of luma, dB: as it is, at 720p | file size × | recognised only after | lost after |",
+        "|---|---|---|---|---|---|",
     ]
     for name, row in facts["clips"].items():
         height, width = row["size"]
         lines.append(
             f"| {name} | {width} × {height} | {row['psnr']:.1f}, {row['psnr_720p']:.1f} | {row['bitrate_ratio']:.2f} | "
-            f"{'; '.join(row['lost']) or '–'} |"
+            f"{'; '.join(a for a in row['unread'] if a not in row['lost']) or '–'} | {'; '.join(row['lost']) or '–'} |"
         )
     return "\n".join(lines) + "\n"
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from countenance.provenance.identity import SigningIdentity
@@ -15,6 +16,8 @@ from countenance.provenance.report import Marks, Verification
 from countenance.provenance.sentences import finding
 from countenance.provenance.trace import Trace, register_at, traced
 from countenance.provenance.verify import verify_file
+from countenance.provenance.watermark import Watermarker
+from countenance.provenance.watermark_recognise import EVIDENCE_BYTES, packed, signs_of
 
 ID = "1020304050"
 OTHER = "1122334455"
@@ -58,6 +61,22 @@ def trace_of(footage: Path, identity: SigningIdentity) -> TraceOf:
         return result.trace
 
     return run
+
+
+def evidence_of(payload: bytes, strength: float, seed: int) -> bytes:
+    """What the bits of a mark say that has so many standard deviations a bit; 1.1 are read."""
+    noise = np.random.default_rng(seed).standard_normal(EVIDENCE_BYTES)
+    return packed(noise + strength * signs_of([payload])[0])
+
+
+def weak_copy(frames: Iterable[np.ndarray], payload: bytes, size_hw: tuple[int, int]) -> list[np.ndarray]:
+    """Frames with a twelfth of the mark that is put into renders, under grain: too little to read it."""
+    marker, noise, copies = Watermarker(payload, size_hw), np.random.default_rng(1), []
+    for frame in frames:
+        step = marker(frame).astype(np.float32) - frame
+        grain = noise.standard_normal(frame.shape[:2])[..., None]
+        copies.append(np.clip(np.rint(frame + 0.08 * step + grain), 0, 255).astype(np.uint8))
+    return copies
 
 
 def copy_with(path: Path, payload: str | None) -> Verification:

@@ -101,7 +101,7 @@ def export(output: Path, folder: Path | None, as_json: bool) -> None:
 @click.option("--host", default="127.0.0.1", show_default=True, metavar="ADDRESS", help="Address to listen on.")
 @_folder_option
 def serve(port: int, host: str, folder: Path | None) -> None:
-    """Serve the register over HTTP until Ctrl-C: one question, GET /v1/watermarks/ID, and nothing else.
+    """Serve the register over HTTP until Ctrl-C: GET /v1/watermarks/ID and GET /v1/recognise/EVIDENCE, nothing else.
 
     It speaks plain HTTP. Towards a network, put it behind a web server that speaks TLS, or serve what `register
     export` writes.

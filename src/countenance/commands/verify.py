@@ -65,7 +65,8 @@ def verify(
     It also reads what this program signs beside renders: a ledger's export and a certificate of destruction.
 
     With --register, a copy that lost its credentials is traced by its watermark to the render that it comes from. Only
-    an address given there makes this command use the network, and only its watermark is sent.
+    an address given there makes this command use the network, and only its watermark is sent, or how strongly each of
+    its bits is there where it is too weak to be read.
 
     Exit code 0: the proof holds. 1: nothing is proven. 3: credentials that do not hold. 2: an error, such as no file.
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from countenance.types import Float64, UInt8
 
-__all__ = ["DATA_BITS", "WORD_BITS", "Word", "encode", "likeliest"]
+__all__ = ["DATA_BITS", "WORD_BITS", "Word", "encode", "encode_many", "likeliest"]
 
 WORD_BITS = 127
 DATA_BITS = 64
@@ -84,6 +84,18 @@ def encode(data: int) -> int:
         if remainder >> bit & 1:
             remainder ^= generator << bit - _CHECK_BITS
     return word | remainder
+
+
+def encode_many(data: UInt8) -> UInt8:
+    """The code words of many numbers at once, uint8 ``(N, 127)`` of 0 and 1, bit 0 first.
+
+    Args:
+        data: uint8 ``(N, 8)``, each row a number of 64 bits, its highest byte first.
+    """
+    bits = np.unpackbits(data[:, ::-1], axis=1, bitorder="little")
+    # As floats, whose products are quick; a sum of 64 bits is exact.
+    sums = bits.astype(np.float32) @ _rows().astype(np.float32)
+    return np.asarray(sums.astype(np.uint8) & np.uint8(1), np.uint8)
 
 
 class Word(NamedTuple):

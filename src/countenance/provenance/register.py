@@ -14,7 +14,7 @@ import re
 import sqlite3
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import c2pa
 
@@ -25,12 +25,23 @@ from countenance.provenance import credentials
 from countenance.provenance.evidence import HARMLESS_TO_BYTES, signer_name
 from countenance.provenance.manifest import RenderClaim, read_claim
 from countenance.provenance.verify import verify_file
+from countenance.provenance.watermark_recognise import recognise
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-__all__ = ["FOUND_AT_MOST", "MANIFEST_LIMIT", "Register", "Registered", "Standing", "read_answer", "write_answer"]
+__all__ = [
+    "FOUND_AT_MOST",
+    "MANIFEST_LIMIT",
+    "Recognition",
+    "Register",
+    "Registered",
+    "Standing",
+    "read_answer",
+    "read_recognition",
+    "write_answer",
+]
 
 MANIFEST_LIMIT = 256 * 1024
 """Largest manifest store in bytes; a render's has about 5 KiB."""
@@ -116,6 +127,16 @@ class Registered:
         return claim, signer_name(manifest), "expired" if codes & credentials.FAILURES_OF_TIME else standing
 
 
+class Recognition(NamedTuple):
+    """Which of a register's watermarks a picture carries where its own is too weak to be read: the ``renders`` that
+    carry it, how many watermarks were ``compared``, and by how many standard deviations it stands out.
+    """
+
+    renders: tuple[Registered, ...]
+    compared: int
+    height: float
+
+
 class Register:
     """The register in a folder; every call opens and closes its file.
 
@@ -152,6 +173,29 @@ class Register:
         if not _ID.fullmatch(watermark):
             return ()
         return tuple(self._select(f"WHERE watermark = ? ORDER BY sha256 LIMIT {FOUND_AT_MOST}", (watermark,)))
+
+    def recognise(self, evidence: Sequence[bytes]) -> Recognition | None:
+        """The renders whose watermark stands out in a picture, or None.
+
+        Args:
+            evidence: see :func:`countenance.provenance.watermark_recognise.packed`.
+
+        Raises:
+            ValueError: evidence of another form.
+            IntegrityError, OutputError: see :meth:`add`.
+        """
+        known = self._watermarks()
+        found = recognise(evidence, known)
+        return None if found is None else Recognition(self.find(found.payload.hex()), len(known), found.height)
+
+    def _watermarks(self) -> list[bytes]:
+        if not self.path.is_file():
+            return []
+        with self._opened(write=False) as connection:
+            try:
+                return [bytes.fromhex(one) for (one,) in connection.execute("SELECT DISTINCT watermark FROM renders")]
+            except (TypeError, ValueError) as error:
+                raise self._damaged() from error
 
     def entries(self) -> Iterator[Registered]:
         """All renders, by watermark, one after the other (raises IntegrityError, OutputError)."""
@@ -246,8 +290,8 @@ def _entry_of(file: Path, trusted_pem: str | None) -> Registered:
     return entry
 
 
-def write_answer(watermark: str, found: Sequence[Registered]) -> bytes:
-    """What a register answers for a watermark: JSON, schema 1."""
+def write_answer(watermark: str, found: Sequence[Registered], compared: int | None = None) -> bytes:
+    """What a register answers for a watermark, or for a recognised one of ``compared``: JSON, schema 1."""
     renders = [
         {
             "sha256": one.sha256,
@@ -256,7 +300,10 @@ def write_answer(watermark: str, found: Sequence[Registered]) -> bytes:
         }
         for one in found
     ]
-    return json.dumps({"schema": 1, "watermark": watermark, "renders": renders}).encode("ascii") + b"\n"
+    answer = {"schema": 1, "watermark": watermark, "renders": renders}
+    if compared is not None:
+        answer["compared"] = compared
+    return json.dumps(answer).encode("ascii") + b"\n"
 
 
 def read_answer(data: bytes, watermark: str) -> tuple[Registered, ...]:
@@ -269,22 +316,54 @@ def read_answer(data: bytes, watermark: str) -> tuple[Registered, ...]:
     Raises:
         ValueError: not an answer, or one to another question.
     """
+    value = _answer(data)
+    if value.get("watermark") != watermark:
+        raise ValueError("it answers for another watermark")
+    return _renders(value)
+
+
+def read_recognition(data: bytes) -> tuple[tuple[Registered, ...], int]:
+    """What a register says to evidence: the renders, and how many watermarks it compared.
+
+    It may be hostile, and whether it fits the evidence is for the caller to see.
+
+    Raises:
+        ValueError: not such an answer.
+    """
+    value = _answer(data)
+    compared, renders = value.get("compared"), _renders(value)
+    if not renders or not isinstance(compared, int) or isinstance(compared, bool) or compared < 1:
+        raise ValueError(_NO_ANSWER)
+    return renders, compared
+
+
+_NO_ANSWER = "it is not an answer of a register"
+
+
+def _answer(data: bytes) -> dict[str, Any]:
     from countenance.consent.strict_json import loads
     from countenance.errors import ConsentError
 
     try:
         value = loads(data, "The answer", limit=len(data))
     except ConsentError as error:
-        raise ValueError("it is not an answer of a register") from error
+        raise ValueError(_NO_ANSWER) from error
     renders: Any = value.get("renders")
     if value.get("schema") != 1 or not isinstance(renders, list) or len(renders) > FOUND_AT_MOST:
-        raise ValueError("it is not an answer of a register")
-    if value.get("watermark") != watermark:
-        raise ValueError("it answers for another watermark")
+        raise ValueError(_NO_ANSWER)
+    return value
+
+
+def _renders(value: dict[str, Any]) -> tuple[Registered, ...]:
     try:
         return tuple(
-            Registered(watermark, one["sha256"], one["media_type"], base64.b64decode(one["manifest"], validate=True))
-            for one in renders
+            Registered(
+                value["watermark"],
+                one["sha256"],
+                one["media_type"],
+                base64.b64decode(one["manifest"], validate=True),
+            )
+            for one in value["renders"]
         )
     except (KeyError, TypeError, binascii.Error) as error:
-        raise ValueError("it is not an answer of a register") from error
+        raise ValueError(_NO_ANSWER) from error

@@ -71,7 +71,8 @@ class Verification:
     """What a file proves, each layer apart. ``codes`` are C2PA's own failure codes.
 
     ``attestation`` is the account that somebody signed together with the recording, where there is one; ``trace`` what
-    a register answered, where one was asked; ``signer`` the name in the certificate, made fit for a terminal.
+    a register answered, where one was asked; ``signer`` the name in the certificate, made fit for a terminal;
+    ``unread`` what the bits of a watermark say that could not be read, for a register that may know it.
     """
 
     path: Path
@@ -88,6 +89,7 @@ class Verification:
     attestation: Attestation | None = None
     trace: Trace | None = None
     signer: str | None = None
+    unread: tuple[bytes, ...] = ()
 
     @property
     def verdict(self) -> Verdict:

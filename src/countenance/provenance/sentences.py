@@ -157,6 +157,14 @@ SENTENCES: dict[str, dict[str, str]] = {
         "carries it, made on {made_at} for the purpose “{purpose}” under consent record {record_id}. So this is most "
         "likely a copy of that. It proves nothing of the copy: its bytes are other ones, what was changed cannot be "
         "told, and who studies the watermark can put it into another picture.",
+        "recognised": "The watermark is too weak to be read. Of the {count} that the register {where} knows, one "
+        "stands out ({payload}), by {height} standard deviations: by chance that happens in one of ten million videos. "
+        "{signer} signed a face replacement that carries it, made on {made_at} for the purpose “{purpose}” under "
+        "consent record {record_id}. So this is most likely a strongly compressed copy of that. It proves nothing of "
+        "the copy: its bytes are other ones, what was changed cannot be told, and who studies the watermark can put "
+        "it into another picture.",
+        "none_recognised": "No watermark could be read, and none that the register {where} knows stands out in the "
+        "picture. Another register may know one.",
         "unknown": "The register {where} does not know this watermark ({payload}). Another register may.",
         "false": "The register {where} answers with credentials that do not hold or are not those of this watermark "
         "({reason}). They are not relied on; tell whoever keeps it.",

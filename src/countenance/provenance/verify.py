@@ -99,6 +99,7 @@ def verify_file(
     claim = read_claim(evidence.active) if evidence.active is not None and intact else None
     attestation = None if claim is not None else attestation_of(path, evidence, decode=search_watermark)
     account = attestation.account if attestation is not None and intact else None
+    watermark, unread = _watermark(path, claim, search=search_watermark, secret=secret)
     return Verification(
         path=path,
         integrity=evidence.integrity,
@@ -106,13 +107,14 @@ def verify_file(
         trust=_trust(evidence),
         time=time_finding(evidence, claim or account, now),
         parents=_parents(evidence),
-        marks=Marks(_label(evidence, claim), _watermark(path, claim, search=search_watermark, secret=secret)),
+        marks=Marks(_label(evidence, claim), watermark),
         consent=_consent(evidence, claim, record, scope_sha256, revoked, now),
         screens=_screens(evidence, claim),
         claim=claim,
         codes=tuple(sorted(evidence.failures | evidence.delta_failures)),
         attestation=attestation,
         signer=None if evidence.active is None else evidence.signer,
+        unread=unread,
     )
 
 
@@ -185,24 +187,31 @@ def _screens(evidence: Evidence, claim: RenderClaim | None) -> Finding:
     return sentences.finding("screens", "claimed", screens=", ".join(claim.screens))
 
 
-def _watermark(path: Path, claim: RenderClaim | None, *, search: bool, secret: bytes | None) -> Finding:
+def _watermark(
+    path: Path, claim: RenderClaim | None, *, search: bool, secret: bytes | None
+) -> tuple[Finding, tuple[bytes, ...]]:
+    """The finding, and the evidence of a mark that could not be read."""
     if not search:
-        return sentences.finding("watermark", "not_searched")
+        return sentences.finding("watermark", "not_searched"), ()
     from countenance.provenance.watermark import find_watermark, frames_to_search
+    from countenance.provenance.watermark_recognise import recognise
 
     try:
         found = find_watermark(frames_to_search(path), secret)
     except MediaError:
-        return sentences.finding("watermark", "unreadable")
+        return sentences.finding("watermark", "unreadable"), ()
+    claimed = claim.watermark_id if claim is not None else None
     # Who has this program can put a public mark on anything, and take it off: where the two differ, the secret tells.
     payload = found.secret_payload or found.payload
-    finding = _mark(payload, traces=found.traces, claimed=claim.watermark_id if claim is not None else None)
+    if payload is None and claimed is not None and recognise(found.evidence, [claimed]) is not None:
+        payload = claimed
+    finding = _mark(payload, traces=found.traces, claimed=claimed)
     if found.secret_payload is None:
-        return finding
+        return finding, () if payload is not None else found.evidence
     public = "the public one was not found" if found.payload is None else f"the public one says {found.payload.hex()}"
     same = found.payload == payload
     said = "This computer's secret watermark says the same." if same else f"That is its secret watermark; {public}."
-    return replace(finding, sentence=f"{finding.sentence} {said}")
+    return replace(finding, sentence=f"{finding.sentence} {said}"), ()
 
 
 def _mark(payload: bytes | None, *, traces: bool, claimed: bytes | None) -> Finding:

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import cv2
 import numpy as np
 
+from countenance.provenance import watermark_recognise as known
 from countenance.provenance import watermark_search as search
 from countenance.provenance.watermark_pattern import GRID, PAYLOAD_BYTES, layer_of
 
@@ -57,6 +58,8 @@ class WatermarkFinding(NamedTuple):
     ``score`` tells how far the mark stands out of chance, in standard deviations: see docs/concepts/watermark.md for
     what unmarked footage reaches. ``secret_payload`` is the secret mark's, where a secret was given and its mark read.
     ``shown`` says which part of the marked frame the picture shows, ``wrong_bits`` how many of 127 were corrected.
+    ``evidence`` is what the public mark's bits say where it could not be read, for
+    :func:`~countenance.provenance.watermark_recognise.recognise`.
     """
 
     payload: bytes | None
@@ -65,6 +68,7 @@ class WatermarkFinding(NamedTuple):
     secret_payload: bytes | None = None
     shown: search.Alignment | None = None
     wrong_bits: int | None = None
+    evidence: tuple[bytes, ...] = ()
 
     @property
     def traces(self) -> bool:
@@ -169,6 +173,7 @@ class _Finder:
         self._grids: list[list[UInt8]] = []
         self._read: dict[bytes, tuple[search.Reading, search.Alignment]] = {}
         self.readings: list[search.Reading] = []  # every one that was tried
+        self._last: list[tuple[search.Alignment, search.Reading]] = []  # of the public layer, in the last look
         self.aligned_height = 0.0  # the highest that the fixed part reached in the search for size and place
         self.looked = 0
 
@@ -209,6 +214,7 @@ class _Finder:
             return False
         if not self._areas:
             self._settle()
+        self._last = []
         # Once more: what stands still adds up, be it a logo, and would outweigh all that moves.
         residuals = [
             self._residual(search.evened(np.asarray(total / self.looked, np.float32), 0.07), n)
@@ -239,6 +245,8 @@ class _Finder:
                 continue
             reading = search.read(residual, layer, alignment)
             self.readings.append(reading)
+            if layer is self._layers[0]:
+                self._last.append((alignment, reading))
             if reading.payload is not None:
                 self._read[layer.key] = (reading, alignment)
 
@@ -255,7 +263,13 @@ class _Finder:
             sentence = f"The watermark {public[0].payload.hex()} was found in {self.looked} frames."
             return WatermarkFinding(reading.payload, score, sentence, secret_payload, shown, reading.wrong_bits)
         what = "Traces of a watermark, too weak to read, were" if score >= _TRACES else "No watermark was"
-        return WatermarkFinding(None, score, f"{what} found in {self.looked} frames.", secret_payload)
+        sentence = f"{what} found in {self.looked} frames."
+        return WatermarkFinding(None, score, sentence, secret_payload, evidence=self._evidence())
+
+    def _evidence(self) -> tuple[bytes, ...]:
+        """Of the last look: as the picture is, which most copies are, and of other places the likeliest."""
+        best = sorted(self._last, key=lambda item: (item[0] == search.AS_IT_IS, item[1].sync), reverse=True)
+        return tuple(known.packed(reading.evidence) for _, reading in best[: known.READINGS])
 
 
 def frames_to_search(path: Path) -> Iterator[UInt8]:

@@ -79,13 +79,15 @@ class Reading(NamedTuple):
     """``payload`` where the tag is right; ``wrong_bits`` of the 127 as received.
 
     In standard deviations: ``score``, how far the code bits stand out of chance; ``sync``, the fixed part; ``height``,
-    the word that was read, or else the likeliest.
+    the word that was read, or else the likeliest. ``evidence``, float64 ``(127,)``, is what each code bit says: above
+    zero for a bit that is rather 0.
     """
 
     payload: bytes | None
     score: float
     sync: float
     height: float
+    evidence: Float64
     wrong_bits: int | None = None
 
 
@@ -297,5 +299,5 @@ def read(residual: Residual, layer: Layer, alignment: Alignment) -> Reading:
     for word in words:
         payload = layer.checked(word.data) if word.height >= READABLE else None
         if payload is not None:
-            return Reading(payload, score, sync, word.height, (received ^ bch.encode(word.data)).bit_count())
-    return Reading(None, score, sync, words[0].height)
+            return Reading(payload, score, sync, word.height, evidence, (received ^ bch.encode(word.data)).bit_count())
+    return Reading(None, score, sync, words[0].height, evidence)
