@@ -16,7 +16,8 @@ OUT ?= out/demo
 MINUTES ?=
 
 PYTEST_FLAGS ?=
-# Whole files go to each process, so that what a file prepares is prepared once. A process takes up to 2 GB.
+# Whole files go to each process, so that what a file prepares is prepared once; in the order of tests/conftest.py, the
+# longest first. A process takes up to 2 GB.
 PYTEST_JOBS ?= 2
 
 # torch's threads must not spin while they wait: on a busy machine two of them are then ten times slower than one.
@@ -37,7 +38,7 @@ demo: $(STAMP)
 	$(BIN)/countenance demo --out $(OUT) $(if $(MINUTES),--minutes $(MINUTES))
 
 test: $(STAMP)
-	$(BIN)/python -m pytest -n $(PYTEST_JOBS) --dist loadfile $(PYTEST_FLAGS)
+	$(BIN)/python -m pytest -n $(PYTEST_JOBS) --dist loadfile --no-loadscope-reorder $(PYTEST_FLAGS)
 
 lint: $(STAMP)
 	$(BIN)/ruff format --check .

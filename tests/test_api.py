@@ -74,6 +74,7 @@ def test_errors_are_the_library_s_own(tmp_path: Path) -> None:
         countenance.verify(tmp_path / "gone.mp4")
 
 
+@pytest.mark.timeout(900)  # 3 minutes with all cores taken
 def test_the_examples_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from countenance.perception.weights import fetch, weights_dir
 

@@ -38,8 +38,8 @@ def verify(
         trust_time: PEM files of authorities of timestamp services, likewise.
         search_watermark: decode the picture and look for the watermark.
         original: an attested recording that this file may be a copy of: every frame is compared.
-        register: a folder's register, or a served one's address, that is asked for a watermark without credentials;
-            nothing else makes this function use the network.
+        register: a folder's register, or a served one's address, that is asked for a watermark without credentials, or
+            which of its own stands out where none could be read; nothing else makes this function use the network.
 
     Raises:
         MediaError: there is no such file, or it cannot be opened.

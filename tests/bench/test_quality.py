@@ -98,6 +98,7 @@ def short(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.timeout(900)  # 3 minutes with all cores taken
 def test_a_small_run_goes_the_whole_way(short: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from countenance.perception.weights import fetch, weights_dir
 
