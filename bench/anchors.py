@@ -16,6 +16,7 @@ import numpy as np
 
 from countenance import geometry
 from countenance.geometry import CROP_SIZE
+from countenance.training.closing import expression
 from countenance.training.mesh import frontalise, outline
 from countenance.training.reference import (
     Gallery,
@@ -89,9 +90,10 @@ class _Paste:
         The crop is nearest by the sum of the squared eye and mouth distances: one has to serve both.
         """
         seen = frontalise(face.landmarks.points_xy, face.landmarks.depth)
-        by_eyes, by_mouth = self._gallery.distances(*describe(seen, self._performer_mean))
+        offset = expression(seen, self._performer_mean, self._shape)
+        by_eyes, by_mouth = self._gallery.distances(*describe(seen, offset))
         number = int(np.argmin(np.square(by_eyes) + np.square(by_mouth)))
-        return transfer(seen, self._performer_mean, self._shape), number
+        return transfer(seen, offset, self._shape), number
 
     def _lay(self, rgb: UInt8, from_xy: Float32, to_xy: Float32, wanted: Wanted) -> UInt8:
         """The found crop brought from its landmarks to the wanted ones: uint8 ``(256, 256, 3)``."""

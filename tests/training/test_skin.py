@@ -69,7 +69,8 @@ def test_hair_of_the_nearest_crop_is_not_painted() -> None:
     painted = []
     for some in (plain, faces):
         gallery = Gallery.build(without_light(some, mean), some.points_xy, some.depth, some.moment)
-        found = gallery.distances(*describe(frontalise(*seen), gallery.mean_cm))
+        frontal = frontalise(*seen)
+        found = gallery.distances(*describe(frontal, frontal.shape_cm - gallery.mean_cm))
         painted.append(gallery.paint(wanted, *found, count=1).astype(float) / NEUTRAL_SCALE)
     core = cv2.erode(strands[2].astype(np.uint8), np.ones((9, 9))) > 0
     assert np.abs(painted[1] - painted[0])[core].mean() < 20.0  # of the 118 between skin and hair

@@ -16,6 +16,7 @@ from torch.nn import functional
 
 from countenance.geometry import CROP_SIZE, smoothstep
 from countenance.training.batches import CLASSIC_WINDOW
+from countenance.training.closing import expression
 from countenance.training.guided import finish
 from countenance.training.mesh import frontalise
 from countenance.training.model import PEOPLE, low_pass
@@ -168,9 +169,10 @@ class GuidedPainter:
         """Reference, the performer's picture moved to the wanted geometry (for its light), inside, and geometry."""
         landmarks, side, base = face.landmarks, self._preset.crop_size, self._preset.base_size
         seen = frontalise(landmarks.points_xy, landmarks.depth)
-        geometry = transfer(seen, self._performer.shape_cm, self._shape)
+        offset = expression(seen, self._performer.shape_cm, self._shape)
+        geometry = transfer(seen, offset, self._shape)
         wanted = want(geometry, side, side // 2)
-        neutral = self._gallery.paint(wanted, *self._gallery.distances(*describe(seen, self._performer.shape_cm)))
+        neutral = self._gallery.paint(wanted, *self._gallery.distances(*describe(seen, offset)))
         moved = wanted.raster.warp(face.rgb, landmarks.points_xy)
         shading = shading_of(face.rgb, landmarks.points_xy, self._performer.texture)
         lit = neutral * light_gain(shading, wanted.canonical)

@@ -166,7 +166,8 @@ def _one(faces: PersonFaces, gallery: Gallery, texture: Float32, row: int) -> _P
     size = len(picture)
     seen = Geometry(points_xy, faces.depth[row])
     wanted = want(seen, size, min(size, _FINEST_GRID))
-    by_eyes, by_mouth = gallery.distances(*describe(frontalise(*seen), gallery.mean_cm))
+    frontal = frontalise(*seen)
+    by_eyes, by_mouth = gallery.distances(*describe(frontal, frontal.shape_cm - gallery.mean_cm))
     same = gallery.moment[:, 0] == faces.moment[row, 0]
     apart = np.abs(gallery.moment[:, 1] - faces.moment[row, 1])
     shading, clear = light_and_clear(picture, points_xy, texture)

@@ -2,7 +2,8 @@
 
 For a wanted geometry the nearest crops are looked up twice, by eyes and by mouth (each with the head's pose), warped
 there by the mesh and blended with weights that change continuously, so that no crop pops in. The performer's
-expression goes onto the lender's own mean shape in the pose-free frame (performer − performer's mean + lender's mean).
+expression goes onto the lender's own mean shape in the pose-free frame (performer − performer's mean + lender's mean;
+see :mod:`countenance.training.closing` for what is closed).
 """
 
 from __future__ import annotations
@@ -81,14 +82,19 @@ def mean_shape_cm(points_xy: Float32, depth: Float32) -> Float64:
     return np.asarray(np.mean([frontalise(p, d).shape_cm for p, d in zip(points_xy, depth, strict=True)], axis=0))
 
 
-def describe(face: FrontalFace, mean_cm: Float64) -> tuple[Float32, Float32]:
-    """What to compare by: an eye and a mouth descriptor, each with the pose, float32 vectors in centimetres."""
-    offset = face.shape_cm - mean_cm
+def describe(face: FrontalFace, offset_cm: Float64) -> tuple[Float32, Float32]:
+    """What to compare by: an eye and a mouth descriptor, each with the pose, float32 vectors in centimetres.
+
+    Args:
+        face: gives the pose.
+        offset_cm: its expression, float64 ``(478, 3)``: a lender's own from their mean shape, or a performer's, see
+            :func:`countenance.training.closing.expression`.
+    """
     pose = np.array(pose_degrees(face.observed_from_shape)[:2]) / _POSE_DEGREES
     eyes, mouth = _region_points()
     return (
-        np.concatenate([_EYES_GAIN * offset[eyes, :2].ravel(), pose]).astype(np.float32),
-        np.concatenate([_MOUTH_GAIN * offset[mouth, :2].ravel(), pose]).astype(np.float32),
+        np.concatenate([_EYES_GAIN * offset_cm[eyes, :2].ravel(), pose]).astype(np.float32),
+        np.concatenate([_MOUTH_GAIN * offset_cm[mouth, :2].ravel(), pose]).astype(np.float32),
     )
 
 
@@ -114,9 +120,9 @@ def fitted_shape_cm(lender_mean_cm: Float64, performer_mean_cm: Float64) -> Floa
     return np.asarray(performer_mean_cm + _inner_share() * (fitted - performer_mean_cm))
 
 
-def transfer(face: FrontalFace, performer_mean_cm: Float64, shape_cm: Float64) -> Geometry:
-    """The performer's expression and pose on another shape (:func:`fitted_shape_cm`), in the performer's crop."""
-    shape = face.shape_cm - performer_mean_cm + shape_cm
+def transfer(face: FrontalFace, offset_cm: Float64, shape_cm: Float64) -> Geometry:
+    """An expression, in a face's pose, on another shape (:func:`fitted_shape_cm`): in the face's own crop."""
+    shape = offset_cm + shape_cm
     observed = shape @ face.observed_from_shape[:, :3].T + face.observed_from_shape[:, 3]
     return Geometry(observed[:, :2].astype(np.float32), observed[:, 2].astype(np.float32))
 
@@ -238,7 +244,7 @@ class Gallery:
         """Describe every crop; see the class for shapes, ``depth`` is float32 ``(N, 478)``."""
         faces = [frontalise(p, d) for p, d in zip(points_xy, depth, strict=True)]
         mean = np.asarray(np.mean([face.shape_cm for face in faces], axis=0))
-        described = [describe(face, mean) for face in faces]
+        described = [describe(face, face.shape_cm - mean) for face in faces]
         eyes = np.stack([e for e, _ in described])
         mouth = np.stack([m for _, m in described])
         areas = np.stack([vertex_areas(points) for points in points_xy])
