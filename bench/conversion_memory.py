@@ -89,7 +89,7 @@ class Seer:
 
         return [Detection(self._face.box(), 0.95, np.zeros((5, 2), np.float32))]
 
-    def mesh(self, _rgb: Any, _near: Any) -> Any:
+    def mesh(self, _rgb: Any, _near: Any, **_: Any) -> Any:
         from countenance.types import FaceLandmarks
 
         points = self._face.points().astype(np.float32)

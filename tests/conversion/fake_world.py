@@ -90,7 +90,7 @@ class World:
         seen = sorted((face for face in faces if face.score >= min_score), key=lambda face: -face.height)
         return [Detection(face.box(), face.score, np.zeros((5, 2), np.float32)) for face in seen]
 
-    def mesh(self, rgb: np.ndarray, near: Detection | FaceLandmarks) -> FaceLandmarks:
+    def mesh(self, rgb: np.ndarray, near: Detection | FaceLandmarks, *, expression: bool = True) -> FaceLandmarks:
         index = self.index(rgb, "mesh")
         if isinstance(near, Detection):
             x, y = near.box_xyxy.reshape(2, 2).mean(0)

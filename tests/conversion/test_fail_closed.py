@@ -65,6 +65,17 @@ def test_a_face_that_only_the_lower_threshold_ever_sees_is_hidden() -> None:
     assert [] not in _actions(_run(_script(20, Face(160, 90, score=0.4))))
 
 
+@pytest.mark.parametrize("at", range(1, 13))
+@pytest.mark.parametrize("beside", [(), (Face(60, 90, cosine=0.1),)])
+def test_a_performer_who_is_there_for_a_single_frame_is_hidden_in_it(at: int, beside: tuple[Face, ...]) -> None:
+    """Whatever the frame's place among those that are searched more closely, and whoever else is followed."""
+    script = _script(26, *beside)
+    script[at] += [Face(200, 90)]
+    decided = _run(script)
+    hidden = [face for face in decided[at].faces if face.action in ("replace", "veil")]
+    assert any(np.hypot(*(face.ellipse[:2] - (200, 90))) < 40 for face in hidden)
+
+
 def test_a_face_found_late_is_veiled_in_the_frames_before() -> None:
     """The detector overlooks it; the search of the whole picture finds it at frame 12, where it was from 8 on."""
     script = _script(20, Face(160, 90, score=0.1, found_wide=True, found_near=True))

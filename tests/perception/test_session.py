@@ -44,6 +44,21 @@ def test_threads_may_share_a_network() -> None:
         np.testing.assert_array_equal(together[index], expected)
 
 
+@pytest.mark.parametrize(
+    ("card", "name", "shape"),
+    [
+        ("face-detector", "input", (1, 3, 192, 320)),
+        ("face-mesh", "input_12", (1, 256, 256, 3)),
+        ("face-embedder", "data", (1, 3, 112, 112)),
+    ],
+)
+def test_more_threads_give_the_same_numbers(card: str, name: str, shape: tuple[int, ...]) -> None:
+    picture = np.random.default_rng(0).random(shape, np.float32)
+    alone, together = (NetworkSessions(threads)(card).run({name: picture}) for threads in (1, 2))
+    for one, other in zip(alone, together, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
 def test_refuses_no_threads_and_unknown_names() -> None:
     with pytest.raises(ValueError, match="threads"):
         NetworkSessions(threads=0)

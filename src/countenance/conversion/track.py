@@ -286,7 +286,7 @@ class Tracker:
     ) -> FaceLandmarks | None:
         least = self._settings.least_presence if least_presence is None else least_presence
         with self._watch("landmarks"):
-            found = self._see.mesh(rgb, near)
+            found = self._see.mesh(rgb, near, expression=False)  # the models read places only
         usable = found.presence >= least and bool(np.isfinite(found.points_xy).all())
         return found if usable and np.ptp(found.points_xy, axis=0).min() >= 2.0 else None
 
