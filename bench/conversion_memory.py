@@ -105,7 +105,7 @@ class Seer:
     def near(self, rgb: Any, *_: Any) -> Any:
         return self.detector(rgb)[0]
 
-    def wide(self, rgb: Any, _score: float, *, turned: bool) -> list[Any]:
+    def wide(self, rgb: Any, _score: float, *, turned: bool, **_: Any) -> list[Any]:
         return self.detector(rgb) if not turned else []
 
     def look(self, _rgb: Any, _face: Any) -> Any:

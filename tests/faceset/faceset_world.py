@@ -137,7 +137,7 @@ class NoSearch:
     def near(self, *_: object) -> None:
         return None
 
-    def wide(self, *_: object, turned: bool) -> list[Detection]:
+    def wide(self, *_: object, turned: bool, empty: bool) -> list[Detection]:
         return []
 
 

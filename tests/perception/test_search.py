@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from perception_fakes import FakeSessions
 
+from countenance.perception.detect import FaceDetector
 from countenance.perception.search import FaceSearch
 from countenance.types import Detection
 
@@ -72,6 +74,25 @@ def test_tiles_of_own_size_show_every_small_face_whole(size_hw: tuple[int, int])
                     left <= x and top <= y and x + 96 <= right and y + 96 <= bottom
                     for left, top, right, bottom in tiles
                 )
+
+
+@pytest.mark.parametrize(("size_hw", "passes"), [((720, 1280), 3), ((900, 1500), 5)])
+def test_what_the_detector_saw_empty_at_its_own_size_is_not_looked_at_again(
+    size_hw: tuple[int, int], passes: int
+) -> None:
+    def answer(inputs: dict[str, np.ndarray]) -> list[np.ndarray]:
+        height, width = inputs["input"].shape[2:]
+        cells = [(height // stride) * (width // stride) for stride in (8, 16, 32)]
+        return [np.zeros((1, count, size), np.float32) for size in (1, 1, 4, 10) for count in cells]
+
+    sessions = FakeSessions(face_detector=answer)
+    detector, rgb = FaceDetector(sessions), np.zeros((*size_hw, 3), np.uint8)
+    assert detector(rgb, min_score=0.3) == []
+    assert FaceSearch(detector).wide(rgb, 0.6, turned=False, empty=True) == []
+    asked = sessions.by_name["face-detector"].asked
+    assert len(asked) == passes
+    own = next(number for number, one in enumerate(asked) if one["input"].shape[3] >= size_hw[1])
+    assert own == 2  # the detector's third look
 
 
 @pytest.mark.parametrize("turns", [0, 1, 2, 3])

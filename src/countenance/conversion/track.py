@@ -163,7 +163,7 @@ class Tracker:
         places += [self._begin(frame, face) for face in strong + weak if id(face) not in claimed]
         self._drop_doubles(places)
         looks = [self._recognise(frame, place) for place in places if place.track in self._tracks]
-        looks += [self._recognise(frame, place) for place in self._overlooked(frame, looks)]
+        looks += [self._recognise(frame, place) for place in self._overlooked(frame, looks, empty=not found)]
         return WatchedFrame(frame, self.shot, tuple(look for look in looks if look.track in self._tracks))
 
     def look_back(self, frame: Frame, later: Look) -> Look | None:
@@ -191,7 +191,7 @@ class Tracker:
         asked = self._settings.performer_cosine
         return SAME_PERSON_COSINE if asked is None else asked
 
-    def _overlooked(self, frame: Frame, looks: list[Look]) -> list[_Place]:
+    def _overlooked(self, frame: Frame, looks: list[Look], *, empty: bool) -> list[_Place]:
         """Now and then: faces that the detector does not find in the whole picture, small or turned.
 
         As often as a decision waits, so that looking back covers the frames between; turned ones only while no upright
@@ -201,7 +201,7 @@ class Tracker:
             return []
         performer = any(look.evidence == "strong" and look.verdict == "performer" for look in looks)
         with self._watch("detect"):
-            found = self._see.search.wide(frame.rgb, self._settings.strong_score, turned=not performer)
+            found = self._see.search.wide(frame.rgb, self._settings.strong_score, turned=not performer, empty=empty)
         places = []
         for face in found:
             there = [look for look in looks if overlap(face.box_xyxy, look.box_xyxy) >= SAME_PLACE]

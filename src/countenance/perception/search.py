@@ -61,7 +61,7 @@ class FaceSearch:
                 return max(inside, key=lambda face: face.score)
         return None
 
-    def wide(self, rgb: UInt8, min_score: float, *, turned: bool) -> list[Detection]:
+    def wide(self, rgb: UInt8, min_score: float, *, turned: bool, empty: bool = False) -> list[Detection]:
         """Faces of the whole picture that need more than one look: small ones, and turned ones if asked for.
 
         A picture up to 640 pixels wide or high is not searched for small faces: the detector has done so.
@@ -70,9 +70,12 @@ class FaceSearch:
             rgb: uint8 ``(H, W, 3)``.
             min_score: of the detector, in [0, 1].
             turned: also search the picture turned by quarters.
+            empty: whether the detector itself found nothing at this score or a lower one. Then it has looked at the
+                picture's own size, too, and a picture of one tile is not looked at again.
         """
         rgb = as_rgb("FaceSearch", rgb)
-        found = [face for tile, shift in _tiles(rgb) for face in self._shifted(tile, shift, min_score)]
+        tiles = [] if empty and max(rgb.shape[:2]) <= _TILE_SIDE else _tiles(rgb)
+        found = [face for tile, shift in tiles for face in self._shifted(tile, shift, min_score)]
         if turned:
             found += self._turned(rgb, min_score)
         return _distinct(found)
