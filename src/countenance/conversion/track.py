@@ -48,7 +48,8 @@ class Track:
     """One face followed through a shot.
 
     ``strong`` says whether it was ever found above the upper threshold, ``degrees`` how far it last leaned clockwise;
-    ``thumbnail`` float32 ``(12, 12)`` is its last look, of mean 0 and length 1.
+    ``thumbnail`` float32 ``(12, 12)`` is its last look, of mean 0 and length 1; ``known_thumbnail`` that
+    of the last recognised, None while it changes.
     """
 
     number: int
@@ -63,6 +64,7 @@ class Track:
     strong: bool = False
     degrees: float = 0.0
     thumbnail: Float32 | None = None
+    known_thumbnail: Float32 | None = None
     velocity_xy: Float32 = field(default_factory=lambda: np.zeros(2, np.float32))
 
     def predicted_box(self) -> Float32:
@@ -312,6 +314,7 @@ class Tracker:
             cosine = float(embedding @ self._template)
             track.identity.add(cosine, clarity)
             track.looked_seconds, track.looked_index = seconds, frame.index
+            track.known_thumbnail = None if changed else track.thumbnail  # one more look after a change
         doubtful = cosine is not None and track.identity.doubtful
         return Look(track, place.landmarks, track.box_xyxy, place.evidence, track.identity.verdict, cosine, doubtful)
 
@@ -319,17 +322,18 @@ class Tracker:
         track, identity = place.track, place.track.identity
         since = float(frame.pts_seconds) - track.looked_seconds
         waited = frame.index - track.looked_index >= self._settings.lookahead_frames
+        watched = identity.surely_other and track.known_thumbnail is not None  # by _looks_changed
         if track.is_hardly_a_face and identity.looks >= _FIRST_LOOKS:
             return waited
         return (
             identity.looks < _FIRST_LOOKS
             or identity.verdict in ("unknown", "uncertain")
-            or identity.doubtful
+            or (identity.doubtful and not watched)
             or place.evidence != "strong"
             or self._shots.disturbed
             or since >= _LOOK_AGAIN_SECONDS
             # Who takes the place of somebody else must be known before the frames since the last look are decided.
-            or (identity.verdict == "other" and waited)
+            or (identity.verdict == "other" and (waited or not watched))
             or any(_near(track.box_xyxy, other.box_xyxy) for other in self._tracks if other is not track)
         )
 
@@ -349,17 +353,18 @@ def _lean(landmarks: FaceLandmarks) -> float:
 
 
 def _looks_changed(track: Track, rgb: UInt8) -> bool:
-    """Whether another face may have taken the track's place since the frame before; remembers the present look."""
+    """Whether another face may have come since the frame before or, after somebody else, since the last recognised."""
     x0, y0, x1, y1 = (int(value) for value in track.box_xyxy.round())
     part = rgb[max(y0, 0) : max(y1, 0), max(x0, 0) : max(x1, 0)]
     if min(part.shape[:2]) < 4:
-        track.thumbnail = None
+        track.thumbnail = track.known_thumbnail = None
         return False
     small = cv2.resize(np.ascontiguousarray(part), (_THUMBNAIL, _THUMBNAIL), interpolation=cv2.INTER_AREA)
     gray = small.astype(np.float32).mean(axis=2)
     gray -= gray.mean()
     last, track.thumbnail = track.thumbnail, gray / max(float(np.linalg.norm(gray)), 1e-3)
-    return last is not None and float((last * track.thumbnail).sum()) < _SAME_LOOK
+    known = (last, track.known_thumbnail if track.identity.verdict == "other" else None)
+    return any(one is not None and float((one * track.thumbnail).sum()) < _SAME_LOOK for one in known)
 
 
 def _evidence(detection: Detection | None, landmarks: FaceLandmarks | None, settings: ConvertSettings) -> Evidence:
