@@ -89,7 +89,7 @@ class Seer:
 
         return [Detection(self._face.box(), 0.95, np.zeros((5, 2), np.float32))]
 
-    def mesh(self, _rgb: Any, _near: Any) -> Any:
+    def mesh(self, _rgb: Any, _near: Any, **_: Any) -> Any:
         from countenance.types import FaceLandmarks
 
         points = self._face.points().astype(np.float32)
@@ -105,7 +105,7 @@ class Seer:
     def near(self, rgb: Any, *_: Any) -> Any:
         return self.detector(rgb)[0]
 
-    def wide(self, rgb: Any, _score: float, *, turned: bool) -> list[Any]:
+    def wide(self, rgb: Any, _score: float, *, turned: bool, **_: Any) -> list[Any]:
         return self.detector(rgb) if not turned else []
 
     def look(self, _rgb: Any, _face: Any) -> Any:

@@ -8,6 +8,7 @@ from fractions import Fraction
 import numpy as np
 
 from countenance import geometry
+from countenance.conversion.settings import ConvertSettings
 from countenance.perception.identity import Impression
 from countenance.types import AlignedFace, Detection, FaceLandmarks, Frame, Mask, SwappedFace
 
@@ -59,8 +60,9 @@ class Search:
         found = face is not None and face.found_near and np.hypot(face.x - x, face.y - y) < face.height
         return Detection(face.box(), face.score, np.zeros((5, 2), np.float32)) if found and face else None
 
-    def wide(self, rgb: np.ndarray, min_score: float, *, turned: bool) -> list[Detection]:
+    def wide(self, rgb: np.ndarray, min_score: float, *, turned: bool, empty: bool) -> list[Detection]:
         faces = self.world.script.get(self.world.index(rgb, "wide"), [])
+        assert empty == all(face.score < ConvertSettings().weak_score for face in faces)  # what the detector said
         return [Detection(f.box(), 0.9, np.zeros((5, 2), np.float32)) for f in faces if f.found_wide]
 
 
@@ -90,7 +92,7 @@ class World:
         seen = sorted((face for face in faces if face.score >= min_score), key=lambda face: -face.height)
         return [Detection(face.box(), face.score, np.zeros((5, 2), np.float32)) for face in seen]
 
-    def mesh(self, rgb: np.ndarray, near: Detection | FaceLandmarks) -> FaceLandmarks:
+    def mesh(self, rgb: np.ndarray, near: Detection | FaceLandmarks, *, expression: bool = True) -> FaceLandmarks:
         index = self.index(rgb, "mesh")
         if isinstance(near, Detection):
             x, y = near.box_xyxy.reshape(2, 2).mean(0)

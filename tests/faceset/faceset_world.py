@@ -24,6 +24,7 @@ from countenance.vault import ProjectKey
 WIDTH, HEIGHT, RATE = 320, 240, 25
 KEY = ProjectKey("0" * 32, bytes(range(32)))
 LIPS = [13, 14, 0, 17, 37, 267, 84, 314, 82, 312, 87, 317]
+NOSE_TIP = 4
 
 
 @dataclass(frozen=True)
@@ -136,7 +137,7 @@ class NoSearch:
     def near(self, *_: object) -> None:
         return None
 
-    def wide(self, *_: object, turned: bool) -> list[Detection]:
+    def wide(self, *_: object, turned: bool, empty: bool) -> list[Detection]:
         return []
 
 
@@ -154,7 +155,7 @@ class FakePerception:
         boxes.sort(key=lambda box: -float((box[2:] - box[:2]).prod()))
         return [Detection(box, 0.9, np.repeat(box[None, :2], 5, axis=0)) for box in boxes]
 
-    def mesh(self, rgb: np.ndarray, near: Detection | FaceLandmarks) -> FaceLandmarks:
+    def mesh(self, rgb: np.ndarray, near: Detection | FaceLandmarks, *, expression: bool = True) -> FaceLandmarks:
         box = (
             near.box_xyxy
             if isinstance(near, Detection)
@@ -170,9 +171,13 @@ class FakePerception:
             points = np.random.default_rng(0).normal(centre, 30.0, (478, 2))
             return FaceLandmarks(points.astype(np.float32), np.zeros(478, np.float32), np.zeros(52, np.float32), 0.01)
         xyz = actors[best].points().astype(np.float32)
-        expression = np.zeros(52, np.float32)
-        expression[25] = min(1.0, actors[best].mouth / 50.0)
-        return FaceLandmarks(xyz[:, :2].copy(), xyz[:, 2].copy(), expression, actors[best].presence)
+        coefficients = self.expression(xyz[:, :2]) if expression else np.zeros(52, np.float32)
+        return FaceLandmarks(xyz[:, :2].copy(), xyz[:, 2].copy(), coefficients, actors[best].presence)
+
+    def expression(self, points_xy: np.ndarray) -> np.ndarray:
+        coefficients = np.zeros(52, np.float32)
+        coefficients[25] = np.clip((points_xy[LIPS[0], 1] - points_xy[NOSE_TIP, 1]) / 100.0, 0.0, 1.0)
+        return coefficients
 
     def embedder(self, rgb: np.ndarray, landmarks: FaceLandmarks) -> np.ndarray:
         vector = np.full(128, 0.01, np.float32)

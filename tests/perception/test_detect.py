@@ -61,6 +61,14 @@ def test_looks_again_only_when_nothing_is_found(size_hw: tuple[int, int], passes
     assert [asked["input"].shape[2:] for asked in sessions.by_name["face-detector"].asked] == passes
 
 
+@pytest.mark.parametrize("size_hw", [(64, 96), (720, 1280)])
+def test_at_its_own_size_a_picture_is_searched_once(size_hw: tuple[int, int]) -> None:
+    sessions = FakeSessions(face_detector=empty_answer)
+    assert FaceDetector(sessions)(np.zeros((*size_hw, 3), np.uint8), own_size=True) == []
+    padded = tuple(-(-side // 32) * 32 for side in size_hw)
+    assert [asked["input"].shape[2:] for asked in sessions.by_name["face-detector"].asked] == [padded]
+
+
 def test_same_face_once_and_largest_first() -> None:
     def answer(inputs):
         outputs = nothing(*inputs["input"].shape[2:])

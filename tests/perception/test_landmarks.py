@@ -51,6 +51,25 @@ def test_maps_a_crop_back_to_the_frame() -> None:
     np.testing.assert_allclose(asked[0, 1], face.points_xy[1])
 
 
+def test_an_expression_that_nobody_wants_costs_nothing_and_comes_later_alike() -> None:
+    def networks() -> FakeSessions:
+        return FakeSessions(
+            face_mesh=lambda inputs: [np.arange(1434.0, dtype=np.float32), np.zeros((1, 1, 1, 1), np.float32)],
+            face_blendshapes=lambda inputs: [inputs["serving_default_input_points:0"][0, :52, 0] / 1000.0],
+        )
+
+    points = np.random.default_rng(1).uniform(40, 200, (478, 2)).astype(np.float32)
+    near = FaceLandmarks(points, np.zeros(478, np.float32), np.zeros(52, np.float32), 1.0)
+    rgb = np.zeros((200, 200, 3), np.uint8)
+    whole, sessions = FaceMesh(networks())(rgb, near), networks()
+    places = FaceMesh(sessions)(rgb, near, expression=False)
+    assert whole.blendshapes.any()
+    assert not places.blendshapes.any()
+    assert not sessions.by_name["face-blendshapes"].asked
+    np.testing.assert_array_equal(places.points_xy, whole.points_xy)
+    np.testing.assert_array_equal(FaceMesh(sessions).expression(places.points_xy), whole.blendshapes)
+
+
 def test_runs_twice_after_a_detection() -> None:
     grid = np.random.default_rng(0).uniform(40, 200, (478, 3)).astype(np.float32)
     sessions = FakeSessions(

@@ -44,6 +44,21 @@ def test_threads_may_share_a_network() -> None:
         np.testing.assert_array_equal(together[index], expected)
 
 
+@pytest.mark.parametrize(
+    ("card", "name", "shape"),
+    [
+        ("face-detector", "input", (1, 3, 192, 320)),
+        ("face-mesh", "input_12", (1, 256, 256, 3)),
+        ("face-embedder", "data", (1, 3, 112, 112)),
+    ],
+)
+def test_more_threads_give_the_same_numbers(card: str, name: str, shape: tuple[int, ...]) -> None:
+    picture = np.random.default_rng(0).random(shape, np.float32)
+    alone, together = (NetworkSessions(threads)(card).run({name: picture}) for threads in (1, 2))
+    for one, other in zip(alone, together, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
 def test_refuses_no_threads_and_unknown_names() -> None:
     with pytest.raises(ValueError, match="threads"):
         NetworkSessions(threads=0)
@@ -109,7 +124,8 @@ def test_the_embedder_unpacked_says_what_the_quantised_one_says() -> None:
 
 
 @pytest.mark.parametrize(("axis", "block"), [(0, 4), (1, 2), (0, 0)])
-def test_unpacking_follows_onnx_own_dequantisation(axis: int, block: int) -> None:
+@pytest.mark.parametrize("steepest", [0.9, 1.5])
+def test_unpacking_follows_onnx_own_dequantisation(axis: int, block: int, steepest: float) -> None:
     rng = np.random.default_rng(2)
     weight = rng.integers(-128, 127, (8, 6)).astype(np.int8)
     groups = list(weight.shape)
@@ -117,7 +133,7 @@ def test_unpacking_follows_onnx_own_dequantisation(axis: int, block: int) -> Non
     shape = groups if block else [weight.shape[axis]]
     scale = rng.uniform(0.01, 0.1, shape).astype(np.float32)
     zero = rng.integers(-5, 5, shape).astype(np.int8)
-    slope = rng.uniform(-0.5, 1.5, (8,)).astype(np.float32)
+    slope = np.append(rng.uniform(-0.5, steepest, 7), steepest).astype(np.float32)
     constants = {"w": weight, "s": scale, "z": zero, "slope": slope, "shape": np.array([6, 8], np.int64)}
     attributes = {"axis": axis, **({"block_size": block} if block else {})}
     nodes = [

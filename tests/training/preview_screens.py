@@ -50,4 +50,4 @@ class Calm(Perception):
         box, five = np.array([60, 60, 200, 200], np.float32), _POINTS[:5].copy()
         self.detector = lambda rgb: [Detection(box, 0.9, five)] if seen(rgb) else []  # type: ignore[assignment]
         marks = FaceLandmarks(_POINTS, np.zeros(478, np.float32), np.zeros(52, np.float32), 1.0)
-        self.mesh = lambda _rgb, _near: marks  # type: ignore[assignment]
+        self.mesh = lambda _rgb, _near, *, expression: marks  # type: ignore[assignment]

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -219,10 +220,9 @@ class Decider:
         box = box_of(landmarks.points_xy)
         if box[3] - box[1] < settings.smallest_face * (_BACK_SIZE if veiled else 1.0):
             return "face too small"
-        fit = geometry.fit_canonical(landmarks.points_xy, landmarks.depth)
-        if _misfit_cm(landmarks, fit) > settings.largest_misfit_cm * (_BACK_FIT if veiled else 1.0):
+        misfit_cm, yaw, pitch = _stance(landmarks)
+        if misfit_cm > settings.largest_misfit_cm * (_BACK_FIT if veiled else 1.0):
             return "landmarks unsure"
-        yaw, pitch, _ = geometry.pose_degrees(fit)
         back = _BACK_DEGREES if veiled else 0.0
         if abs(yaw) > settings.largest_yaw_degrees - back:
             return "face turned away"
@@ -248,6 +248,14 @@ def _is_in_the_way(look: Look, other: Look) -> bool:
     high = np.minimum(look.box_xyxy[2:], other.box_xyxy[2:])
     areas = (float(np.prod(box[2:] - box[:2])) for box in (look.box_xyxy, other.box_xyxy))
     return float(np.prod(np.maximum(high - low, 0.0))) > _IN_THE_WAY * min(areas)
+
+
+@lru_cache(maxsize=256)  # a face is asked for in its own frame and, for the fade, in those before it
+def _stance(landmarks: FaceLandmarks) -> tuple[float, float, float]:
+    """How badly landmarks fit a head, in centimetres, and its yaw and pitch in degrees."""
+    fit = geometry.fit_canonical(landmarks.points_xy, landmarks.depth)
+    yaw, pitch, _ = geometry.pose_degrees(fit)
+    return _misfit_cm(landmarks, fit), yaw, pitch
 
 
 def _misfit_cm(landmarks: FaceLandmarks, frame_from_mesh: Float64) -> float:

@@ -52,6 +52,7 @@ class Identity:
         looks: how many there were.
         highest: the highest cosine of all looks; −1 before the first.
         doubtful: whether the last look clearly showed somebody else, or nothing that can be told from anybody.
+        surely_other: whether it is somebody else, and the last look by itself clearly said so, too.
     """
 
     def __init__(self, performer_cosine: float, other_cosine: float) -> None:
@@ -60,7 +61,7 @@ class Identity:
         self._was_performer = self._was_other = False
         self.looks = 0
         self.highest = -1.0
-        self.doubtful = False
+        self.doubtful = self.surely_other = False
         self.verdict: Verdict = "unknown"
 
     @property
@@ -80,6 +81,7 @@ class Identity:
         self.verdict = self._judge()
         self._was_performer |= self.verdict == "performer"
         self._was_other |= self.verdict == "other"
+        self.surely_other = self.verdict == "other" and clear and cosine < limit
         return self.verdict
 
     def _remember(self, cosine: float, limit: float) -> None:

@@ -285,4 +285,4 @@ class SheetScreen:
         if not found:
             return []
         best = max(found, key=lambda face: face.score)
-        return [float(self._see.age(picture, self._see.mesh(picture, best)))]
+        return [float(self._see.age(picture, self._see.mesh(picture, best, expression=False)))]

@@ -48,7 +48,8 @@ class Track:
     """One face followed through a shot.
 
     ``strong`` says whether it was ever found above the upper threshold, ``degrees`` how far it last leaned clockwise;
-    ``thumbnail`` float32 ``(12, 12)`` is its last look, of mean 0 and length 1.
+    ``thumbnail`` float32 ``(12, 12)`` is its last look, of mean 0 and length 1; ``known_thumbnail`` that
+    of the last recognised, None while it changes.
     """
 
     number: int
@@ -63,6 +64,7 @@ class Track:
     strong: bool = False
     degrees: float = 0.0
     thumbnail: Float32 | None = None
+    known_thumbnail: Float32 | None = None
     velocity_xy: Float32 = field(default_factory=lambda: np.zeros(2, np.float32))
 
     def predicted_box(self) -> Float32:
@@ -163,7 +165,7 @@ class Tracker:
         places += [self._begin(frame, face) for face in strong + weak if id(face) not in claimed]
         self._drop_doubles(places)
         looks = [self._recognise(frame, place) for place in places if place.track in self._tracks]
-        looks += [self._recognise(frame, place) for place in self._overlooked(frame, looks)]
+        looks += [self._recognise(frame, place) for place in self._overlooked(frame, looks, empty=not found)]
         return WatchedFrame(frame, self.shot, tuple(look for look in looks if look.track in self._tracks))
 
     def look_back(self, frame: Frame, later: Look) -> Look | None:
@@ -191,7 +193,7 @@ class Tracker:
         asked = self._settings.performer_cosine
         return SAME_PERSON_COSINE if asked is None else asked
 
-    def _overlooked(self, frame: Frame, looks: list[Look]) -> list[_Place]:
+    def _overlooked(self, frame: Frame, looks: list[Look], *, empty: bool) -> list[_Place]:
         """Now and then: faces that the detector does not find in the whole picture, small or turned.
 
         As often as a decision waits, so that looking back covers the frames between; turned ones only while no upright
@@ -201,7 +203,7 @@ class Tracker:
             return []
         performer = any(look.evidence == "strong" and look.verdict == "performer" for look in looks)
         with self._watch("detect"):
-            found = self._see.search.wide(frame.rgb, self._settings.strong_score, turned=not performer)
+            found = self._see.search.wide(frame.rgb, self._settings.strong_score, turned=not performer, empty=empty)
         places = []
         for face in found:
             there = [look for look in looks if overlap(face.box_xyxy, look.box_xyxy) >= SAME_PLACE]
@@ -286,7 +288,7 @@ class Tracker:
     ) -> FaceLandmarks | None:
         least = self._settings.least_presence if least_presence is None else least_presence
         with self._watch("landmarks"):
-            found = self._see.mesh(rgb, near)
+            found = self._see.mesh(rgb, near, expression=False)  # the models read places only
         usable = found.presence >= least and bool(np.isfinite(found.points_xy).all())
         return found if usable and np.ptp(found.points_xy, axis=0).min() >= 2.0 else None
 
@@ -312,6 +314,7 @@ class Tracker:
             cosine = float(embedding @ self._template)
             track.identity.add(cosine, clarity)
             track.looked_seconds, track.looked_index = seconds, frame.index
+            track.known_thumbnail = None if changed else track.thumbnail  # one more look after a change
         doubtful = cosine is not None and track.identity.doubtful
         return Look(track, place.landmarks, track.box_xyxy, place.evidence, track.identity.verdict, cosine, doubtful)
 
@@ -319,17 +322,18 @@ class Tracker:
         track, identity = place.track, place.track.identity
         since = float(frame.pts_seconds) - track.looked_seconds
         waited = frame.index - track.looked_index >= self._settings.lookahead_frames
+        watched = identity.surely_other and track.known_thumbnail is not None  # by _looks_changed
         if track.is_hardly_a_face and identity.looks >= _FIRST_LOOKS:
             return waited
         return (
             identity.looks < _FIRST_LOOKS
             or identity.verdict in ("unknown", "uncertain")
-            or identity.doubtful
+            or (identity.doubtful and not watched)
             or place.evidence != "strong"
             or self._shots.disturbed
             or since >= _LOOK_AGAIN_SECONDS
             # Who takes the place of somebody else must be known before the frames since the last look are decided.
-            or (identity.verdict == "other" and waited)
+            or (identity.verdict == "other" and (waited or not watched))
             or any(_near(track.box_xyxy, other.box_xyxy) for other in self._tracks if other is not track)
         )
 
@@ -349,17 +353,18 @@ def _lean(landmarks: FaceLandmarks) -> float:
 
 
 def _looks_changed(track: Track, rgb: UInt8) -> bool:
-    """Whether another face may have taken the track's place since the frame before; remembers the present look."""
+    """Whether another face may have come since the frame before or, after somebody else, since the last recognised."""
     x0, y0, x1, y1 = (int(value) for value in track.box_xyxy.round())
     part = rgb[max(y0, 0) : max(y1, 0), max(x0, 0) : max(x1, 0)]
     if min(part.shape[:2]) < 4:
-        track.thumbnail = None
+        track.thumbnail = track.known_thumbnail = None
         return False
     small = cv2.resize(np.ascontiguousarray(part), (_THUMBNAIL, _THUMBNAIL), interpolation=cv2.INTER_AREA)
     gray = small.astype(np.float32).mean(axis=2)
     gray -= gray.mean()
     last, track.thumbnail = track.thumbnail, gray / max(float(np.linalg.norm(gray)), 1e-3)
-    return last is not None and float((last * track.thumbnail).sum()) < _SAME_LOOK
+    known = (last, track.known_thumbnail if track.identity.verdict == "other" else None)
+    return any(one is not None and float((one * track.thumbnail).sum()) < _SAME_LOOK for one in known)
 
 
 def _evidence(detection: Detection | None, landmarks: FaceLandmarks | None, settings: ConvertSettings) -> Evidence:

@@ -25,7 +25,7 @@ _SURE_DETECTION = 0.6
 
 
 class Sighting(NamedTuple):
-    """A face in a frame, and the score of the detection that it was found or last confirmed by."""
+    """A face in a frame, without its expression, and the score of the detection that it was last confirmed by."""
 
     landmarks: FaceLandmarks
     detection_score: float
@@ -81,7 +81,7 @@ class FaceFollower:
 
     def _see(self, rgb: UInt8, near: Detection | FaceLandmarks, score: float) -> Sighting | None:
         try:
-            landmarks = self._mesh(rgb, near)
+            landmarks = self._mesh(rgb, near, expression=False)
         except ValueError:  # the place that it was asked to look at has no extent: nothing to follow
             return None
         return Sighting(landmarks, score) if np.isfinite(landmarks.points_xy).all() else None

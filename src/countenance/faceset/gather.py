@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from math import floor, sqrt
 from typing import TYPE_CHECKING, NamedTuple
@@ -140,7 +140,10 @@ def _ahead(frames: Generator[Frame]) -> Generator[Frame]:
 
 
 class _Found(NamedTuple):
-    """A face whose slower facts are being computed: embedding, person mask, PNG; ``aligned`` of the face set's side."""
+    """A face whose slower facts are being computed: embedding, person mask, PNG, expression.
+
+    ``aligned`` is of the face set's side and lacks the expression.
+    """
 
     moment: Moment
     aligned: AlignedFace
@@ -148,7 +151,7 @@ class _Found(NamedTuple):
     pose_degrees: tuple[float, float, float]
     detection_score: float
     face_pixels: float
-    rest: Future[tuple[Float32, UInt8, bytes]]
+    rest: Future[tuple[Float32, UInt8, bytes, Float32]]
 
 
 @dataclass(slots=True)
@@ -256,24 +259,30 @@ class _Reader:
             return
         self._seen.add(usual.rgb, usual.landmarks.points_xy)
         region, region_from_frame = _region(frame.rgb, marks.points_xy)
-        rest = self._pool.submit(self._rest, aligned, usual, region, region_from_frame)
+        rest = self._pool.submit(self._rest, aligned, usual, marks.points_xy, region, region_from_frame)
         self._chunk.faces.append(_Found(moment, aligned, sharp, pose, score, size, rest))
 
     def _rest(
-        self, aligned: AlignedFace, usual: AlignedFace, region: UInt8, region_from_frame: Float64
-    ) -> tuple[Float32, UInt8, bytes]:
+        self,
+        aligned: AlignedFace,
+        usual: AlignedFace,
+        points_xy: Float32,
+        region: UInt8,
+        region_from_frame: Float64,
+    ) -> tuple[Float32, UInt8, bytes, Float32]:
         person = np.round(self._perception.segmenter(region).values * 255.0).astype(np.uint8)
         aligned_from_region = geometry.compose(usual.aligned_from_frame, geometry.invert(region_from_frame))
         small_from_region = geometry.compose(geometry.resize_matrix(geometry.CROP_SIZE, MASK_SIZE), aligned_from_region)
         mask = geometry.warp(person, small_from_region, (MASK_SIZE, MASK_SIZE))
-        return embed(self._perception, usual), mask, layout.png_of(aligned.rgb)
+        expression = self._perception.expression(points_xy)
+        return embed(self._perception, usual), mask, layout.png_of(aligned.rgb), expression
 
 
 def _complete(found: _Found) -> NewFace:
-    embedding, mask, png = found.rest.result()
+    embedding, mask, png, expression = found.rest.result()
     return NewFace(
         moment=found.moment,
-        aligned=found.aligned,
+        aligned=replace(found.aligned, landmarks=replace(found.aligned.landmarks, blendshapes=expression)),
         embedding=embedding,
         person_mask=mask,
         sharpness=found.sharpness,

@@ -34,7 +34,7 @@ class FaceDetector:
     def __init__(self, sessions: SessionProvider | None = None) -> None:
         self._sessions = sessions or default_sessions()
 
-    def __call__(self, rgb: UInt8, *, min_score: float = 0.6) -> list[Detection]:
+    def __call__(self, rgb: UInt8, *, min_score: float = 0.6, own_size: bool = False) -> list[Detection]:
         """All faces, largest first.
 
         The picture is searched at 640 pixels on its long side. Only when that shows nothing, it is searched at half
@@ -43,6 +43,7 @@ class FaceDetector:
         Args:
             rgb: uint8 ``(H, W, 3)``.
             min_score: detections below it are dropped, in [0, 1].
+            own_size: search the picture once, at its own size, whatever that is; memory grows with it.
 
         Raises:
             ValueError: the picture or the score has another form.
@@ -52,6 +53,8 @@ class FaceDetector:
         height, width = rgb.shape[:2]
         if not 0.0 <= min_score <= 1.0:
             raise ValueError(f"FaceDetector: expected min_score in [0, 1], got {min_score}")
+        if own_size:
+            return self._search(rgb, 1.0, min_score)
         long_side = max(height, width)
         sides = [min(long_side, _LONG_SIDE)]
         if long_side > _SMALL_SIDE:

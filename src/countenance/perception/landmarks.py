@@ -14,7 +14,7 @@ from countenance import geometry
 from countenance.perception.blendshapes import BLENDSHAPE_NAMES, BLENDSHAPE_POINTS
 from countenance.perception.pictures import as_rgb, cut
 from countenance.perception.session import SessionProvider, default_sessions
-from countenance.types import LANDMARKS, Detection, FaceLandmarks
+from countenance.types import BLENDSHAPES, LANDMARKS, Detection, FaceLandmarks
 
 if TYPE_CHECKING:
     from countenance.types import Float32, Float64, UInt8
@@ -44,7 +44,7 @@ class FaceMesh:
     def __init__(self, sessions: SessionProvider | None = None) -> None:
         self._sessions = sessions or default_sessions()
 
-    def __call__(self, rgb: UInt8, near: Detection | FaceLandmarks) -> FaceLandmarks:
+    def __call__(self, rgb: UInt8, near: Detection | FaceLandmarks, *, expression: bool = True) -> FaceLandmarks:
         """The landmarks of the face at ``near``.
 
         After a detection the network runs twice, the second time on the crop that the first landmarks ask for, which
@@ -54,6 +54,7 @@ class FaceMesh:
             rgb: uint8 ``(H, W, 3)``.
             near: where the face is, by the detector or by its landmarks in the frame before. Look at the result's
                 ``presence``: below about 0.5 there is no face any more.
+            expression: whether the coefficients are wanted; without them they are zeros, and a network is spared.
 
         Raises:
             ValueError: the picture has another form, or ``near`` is a single point.
@@ -66,7 +67,21 @@ class FaceMesh:
         else:
             region = _region_of_points(near.points_xy)
         points, depth, presence = self._points(rgb, region)
-        return FaceLandmarks(points, depth, self._blendshapes(points), presence)
+        coefficients = self.expression(points) if expression else np.zeros(BLENDSHAPES, np.float32)
+        return FaceLandmarks(points, depth, coefficients, presence)
+
+    def expression(self, points_xy: Float32) -> Float32:
+        """The expression that landmarks show, float32 ``(52,)`` in [0, 1], see :data:`BLENDSHAPE_NAMES`.
+
+        Args:
+            points_xy: float32 ``(478, 2)``, pixels of the whole picture.
+
+        Raises:
+            WeightsError: the network cannot be fetched.
+        """
+        tensor = np.ascontiguousarray(points_xy[BLENDSHAPE_POINTS][None], np.float32)
+        (scores,) = self._sessions("face-blendshapes").run({"serving_default_input_points:0": tensor})
+        return np.clip(scores.reshape(-1), 0.0, 1.0).astype(np.float32)
 
     def _points(self, rgb: UInt8, region: _Region) -> tuple[Float32, Float32, float]:
         crop_from_frame = _crop_from_frame(region)
@@ -80,11 +95,6 @@ class FaceMesh:
         depth = np.asarray(xyz[:, 2] * (region.side / _SIDE), np.float32)
         logit = float(presence.reshape(-1)[0])
         return points, depth, float(1.0 / (1.0 + np.exp(-np.clip(logit, -60.0, 60.0))))
-
-    def _blendshapes(self, points_xy: Float32) -> Float32:
-        tensor = np.ascontiguousarray(points_xy[BLENDSHAPE_POINTS][None], np.float32)
-        (scores,) = self._sessions("face-blendshapes").run({"serving_default_input_points:0": tensor})
-        return np.clip(scores.reshape(-1), 0.0, 1.0).astype(np.float32)
 
 
 def _crop_from_frame(region: _Region) -> Float64:

@@ -17,7 +17,7 @@ from countenance.perception.session import default_sessions
 if TYPE_CHECKING:
     from countenance.perception.identity import Impression
     from countenance.perception.session import SessionProvider
-    from countenance.types import Detection, FaceLandmarks, UInt8
+    from countenance.types import Detection, FaceLandmarks, Float32, UInt8
 
 __all__ = ["Perception"]
 
@@ -57,6 +57,10 @@ class Perception:
     def look(self, rgb: UInt8, face: FaceLandmarks | Detection) -> Impression:
         """Who a face is and how clearly that was seen, see :meth:`FaceEmbedder.look`."""
         return self.embedder.look(rgb, face)
+
+    def expression(self, points_xy: Float32) -> Float32:
+        """The expression that landmarks show, see :meth:`FaceMesh.expression`."""
+        return self.mesh.expression(points_xy)
 
     @cached_property
     def occlusion(self) -> OcclusionNet:

@@ -32,7 +32,7 @@ def unpack_quantised(model: bytes) -> bytes:
     """A block-quantised network with its weights as plain float32, which ONNX Runtime's CPU kernels run faster.
 
     Folds ``DequantizeLinear`` (and the ``Reshape`` after it) into initializers, and writes
-    ``PRelu(x) = a·x + (1 − a)·Relu(x)``, since PRelu has no vectorised kernel there.
+    ``PRelu(x) = a·x + Relu((1 − a)·x)``, since PRelu has no vectorised kernel there.
     """
     import onnx
     from onnx import numpy_helper
@@ -86,9 +86,12 @@ def _plain_prelu(node: Any, values: dict[str, NDArray[Any]]) -> list[Any]:
     source, slope, result = node.input[0], node.input[1], node.output[0]
     values[f"{result}/keep"] = np.asarray(values[slope], np.float32)
     values[f"{result}/lift"] = np.asarray(1.0 - values[slope], np.float32)
+    # A Relu that follows a product is computed with it; a negative factor would turn what it keeps.
+    order = ("Mul", "Relu") if (values[f"{result}/lift"] >= 0.0).all() else ("Relu", "Mul")
+    factors: dict[str, list[str]] = {"Mul": [f"{result}/lift"], "Relu": []}
     return [
-        helper.make_node("Relu", [source], [f"{result}/relu"]),
+        helper.make_node(order[0], [source, *factors[order[0]]], [f"{result}/half"]),
+        helper.make_node(order[1], [f"{result}/half", *factors[order[1]]], [f"{result}/lifted"]),
         helper.make_node("Mul", [source, f"{result}/keep"], [f"{result}/kept"]),
-        helper.make_node("Mul", [f"{result}/relu", f"{result}/lift"], [f"{result}/lifted"]),
         helper.make_node("Add", [f"{result}/kept", f"{result}/lifted"], [result]),
     ]

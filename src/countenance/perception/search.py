@@ -22,7 +22,8 @@ __all__ = ["FaceSearch"]
 _SIDE = 256  # of the crop around a place: a face fills a third of it, which the detector knows best
 _REACH = 3.0  # sides of the crop in sides of the place
 _OF_SIZE = 1.6  # how many times larger or smaller than expected
-_WIDE_SIDE = 640
+_WIDE_SIDE = 640  # at which the detector sees a whole picture
+_TILE_SIDE = 1280  # 720p in one; larger tiles take the network no less time a pixel, but more memory
 _TILE_OVERLAP = 96  # a face cut by a tile's border is whole in the next tile, up to this height
 _SAME = 0.3
 _QUARTER_TURNS = (90.0, 180.0, 270.0)
@@ -60,7 +61,7 @@ class FaceSearch:
                 return max(inside, key=lambda face: face.score)
         return None
 
-    def wide(self, rgb: UInt8, min_score: float, *, turned: bool) -> list[Detection]:
+    def wide(self, rgb: UInt8, min_score: float, *, turned: bool, empty: bool = False) -> list[Detection]:
         """Faces of the whole picture that need more than one look: small ones, and turned ones if asked for.
 
         A picture up to 640 pixels wide or high is not searched for small faces: the detector has done so.
@@ -69,15 +70,18 @@ class FaceSearch:
             rgb: uint8 ``(H, W, 3)``.
             min_score: of the detector, in [0, 1].
             turned: also search the picture turned by quarters.
+            empty: whether the detector itself found nothing at this score or a lower one. Then it has looked at the
+                picture's own size, too, and a picture of one tile is not looked at again.
         """
         rgb = as_rgb("FaceSearch", rgb)
-        found = [face for tile, shift in _tiles(rgb) for face in self._shifted(tile, shift, min_score)]
+        tiles = [] if empty and max(rgb.shape[:2]) <= _TILE_SIDE else _tiles(rgb)
+        found = [face for tile, shift in tiles for face in self._shifted(tile, shift, min_score)]
         if turned:
             found += self._turned(rgb, min_score)
         return _distinct(found)
 
     def _shifted(self, tile: UInt8, shift: Float64, min_score: float) -> list[Detection]:
-        return [_back(face, shift) for face in self._detector(tile, min_score=min_score)]
+        return [_back(face, shift) for face in self._detector(tile, min_score=min_score, own_size=True)]
 
     def _turned(self, rgb: UInt8, min_score: float) -> Iterable[Detection]:
         height, width = rgb.shape[:2]
@@ -138,14 +142,14 @@ def _back(face: Detection, there_from_frame: Float64) -> Detection:
 
 
 def _tiles(rgb: UInt8) -> Iterable[tuple[UInt8, Float64]]:
-    """Overlapping tiles of at most 640 × 640 with tile from frame; none for a picture that is one tile."""
+    """Overlapping tiles with tile from frame; none for a picture that the detector has seen at its own size."""
     height, width = rgb.shape[:2]
     if max(height, width) <= _WIDE_SIDE:
         return
-    step = _WIDE_SIDE - _TILE_OVERLAP
+    step = _TILE_SIDE - _TILE_OVERLAP
     for top in range(0, max(height - _TILE_OVERLAP, 1), step):
         for left in range(0, max(width - _TILE_OVERLAP, 1), step):
-            tile = rgb[top : top + _WIDE_SIDE, left : left + _WIDE_SIDE]
+            tile = rgb[top : top + _TILE_SIDE, left : left + _TILE_SIDE]
             yield tile, np.array([[1.0, 0.0, -left], [0.0, 1.0, -top]])
 
 
