@@ -26,6 +26,7 @@ from countenance.types import FaceLandmarks, Mask, SwappedFace
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from countenance.training.exported import ExportedModel
     from countenance.training.model import ClassicModel, GuidedModel
     from countenance.training.prepare import PersonFaces
     from countenance.training.presets import Preset
@@ -199,7 +200,7 @@ class GuidedPainter:
 
     @staticmethod
     @torch.no_grad()
-    def paint(model: GuidedModel, drawn: GuidedDrawn) -> list[SwappedFace]:
+    def paint(model: GuidedModel | ExportedModel, drawn: GuidedDrawn) -> list[SwappedFace]:
         """The lender's face for each of them, in order, of the crops' side."""
         reference = _averaged(drawn.reference, drawn.face.shape[-1])
         output = model(drawn.driver, reference, drawn.light, drawn.face, PEOPLE[0])
