@@ -60,6 +60,7 @@ past 6 the picture turns visibly soft.
 
 _AT_ONCE = 256  # descriptors
 _EDGE_ON, _FACING = 0.3, 0.9  # area in a crop over the wanted area: where its pixels count nothing, and fully
+_LEAST_WEIGHT = 0.5 / 255.0  # of a crop: less changes no level of the picture
 _AGREED_FEATURES = 0.02  # of the own skin, where eyes, brows and lips are
 _POSE_DEGREES = 6.0  # a turn of this much costs as much as one centimetre of expression
 _EYES_GAIN, _MOUTH_GAIN = 1.2, 0.45  # centimetres of a lid weigh more than centimetres of a jaw
@@ -259,6 +260,8 @@ class Gallery:
         (eyes, eyes_weights), (mouth, mouth_weights) = (soft_neighbours(one, count) for one in (by_eyes, by_mouth))
         numbers, weights = np.concatenate([eyes, mouth]), np.concatenate([eyes_weights, mouth_weights])
         of_eyes = np.arange(len(numbers)) < len(eyes)
+        seen = weights >= _LEAST_WEIGHT
+        numbers, weights, of_eyes = numbers[seen], weights[seen], of_eyes[seen]
         share = (self.areas[numbers] / wanted.areas - _EDGE_ON) / (_FACING - _EDGE_ON)
         facing = np.asarray(smoothstep(share), np.float32)
         counts = front(256, CELLS)[0].interpolate(facing)
