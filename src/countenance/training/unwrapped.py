@@ -39,7 +39,7 @@ CELLS = 48
 """Cells a side of the maps that say how much a crop counts at each place: that changes slowly."""
 
 _CELL = 6  # texels of a crop of 256
-_GROWN, _SOFT = 3, 1.0  # pixels of 256 around lids and lips: kept whole, and the standard deviation of the rim
+_GROWN, _SOFT = 2, 1.0  # pixels of 256 around lids and lips: kept whole, and the standard deviation of the rim
 _REACH = 16  # pixels of 256 around lids and lips in which everything of a feature lies
 
 
