@@ -14,7 +14,7 @@ from countenance.errors import CheckpointError
 from countenance.training import model as module
 from countenance.training.checkpoint import CHECKPOINT, CheckpointFacts, load, save
 from countenance.training.guided import GuidedBatch, finish, guided_step
-from countenance.training.model import PEOPLE, GuidedModel, GuidedOutput, parameter_count
+from countenance.training.model import PEOPLE, GuidedModel, parameter_count
 from countenance.training.painting import GuidedPainter, Look
 from countenance.training.presets import PRESETS, Preset, completed
 from countenance.training.reference import mean_shape_cm
@@ -121,8 +121,15 @@ def test_crops_are_as_large_as_the_face_that_is_painted(recipe: Preset, side: in
 
 
 def test_a_base_of_the_faces_own_side_is_finished() -> None:
-    output = GuidedOutput(torch.tensor([[[[-0.5, 0.25], [0.5, 1.5]]]]).expand(1, 3, 2, 2), torch.zeros(1, 1, 2, 2))
-    assert finish(output, torch.rand(1, 3, 2, 2), torch.rand(1, 3, 2, 2))[0, 0].tolist() == [[0.0, 0.25], [0.5, 1.0]]
+    reference = np.array([[90, 10], [20, 200]], np.uint8)[..., None].repeat(3, axis=2)
+    base = np.array([[-128.0, 63.8], [127.6, 390.0]], np.float32)[..., None].repeat(3, axis=2)
+    assert finish(base - reference, reference)[..., 0].tolist() == [[0, 64], [128, 255]]
+
+
+def test_a_smaller_base_keeps_the_references_detail() -> None:
+    reference = np.random.default_rng(0).integers(60, 190, (8, 8, 3), np.uint8)
+    brighter = finish(np.full((4, 4, 3), 20.4, np.float32), reference)
+    assert np.array_equal(brighter, reference + 20)
 
 
 def _given(size: int, count: int = 2) -> tuple[torch.Tensor, ...]:

@@ -15,7 +15,7 @@ from torch.nn import functional
 if TYPE_CHECKING:
     from torch import nn
 
-__all__ = ["doubled_beside", "of_few_places"]
+__all__ = ["doubled_beside", "doubled_weights", "of_few_places"]
 
 _FEW_PLACES = 8 * 8
 
@@ -42,12 +42,21 @@ def doubled_beside(conv: nn.Conv2d, small: Tensor, beside: Tensor) -> Tensor:
     Returns:
         ``(B, E, 2H, 2W)``, what ``conv`` makes of the two joined.
     """
-    channels = small.shape[1]
-    below = conv.weight[:, :channels].permute(1, 2, 3, 0).flatten(1, 2)  # (C, 9, E), as channels-last weights lie
-    sums = (_sums(below.device, below.dtype) @ below).view(channels, 4, 4, -1).permute(0, 3, 1, 2)  # (C, E, 4, 4)
-    own = conv.weight[:, channels:].contiguous(memory_format=torch.channels_last)
+    sums, own = doubled_weights(conv, small.shape[1])
     doubled = functional.conv_transpose2d(small, sums, stride=2, padding=1)
     return doubled + functional.conv2d(beside, own, conv.bias, padding=1)
+
+
+def doubled_weights(conv: nn.Conv2d, channels: int) -> tuple[Tensor, Tensor]:
+    """The weights of :func:`doubled_beside`: of the transposed convolution, ``(C, E, 4, 4)``, and ``(E, D, 3, 3)``.
+
+    Args:
+        conv: as there.
+        channels: C, of what is doubled.
+    """
+    below = conv.weight[:, :channels].permute(1, 2, 3, 0).flatten(1, 2)  # (C, 9, E), as channels-last weights lie
+    sums = (_sums(below.device, below.dtype) @ below).view(channels, 4, 4, -1).permute(0, 3, 1, 2)  # (C, E, 4, 4)
+    return sums, conv.weight[:, channels:].contiguous(memory_format=torch.channels_last)
 
 
 def of_few_places(conv: nn.Conv2d, x: Tensor) -> Tensor:

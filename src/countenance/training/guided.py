@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, NamedTuple
 
+import cv2
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
@@ -14,8 +16,9 @@ from countenance.training.losses import TERMS, WHOLE, LossTerms, Part, guided_lo
 from countenance.training.model import low_pass
 
 if TYPE_CHECKING:
-    from countenance.training.model import GuidedModel, GuidedOutput
+    from countenance.training.model import GuidedModel
     from countenance.training.stored import GuidedFaces
+    from countenance.types import Float32, UInt8
 
 __all__ = ["GuidedBatch", "finish", "guided_batch", "guided_step", "held_out_score"]
 
@@ -91,7 +94,7 @@ def guided_step(
     return guided_loss(output, batch.target, batch.weight, batch.mask, terms=terms, part=part)
 
 
-def finish(output: GuidedOutput, reference: Tensor, averaged: Tensor) -> Tensor:
+def finish(change: Float32, reference: UInt8) -> UInt8:
     """The finished face: the base enlarged, with the reference's finest detail carried over.
 
     The detail band is too fine for the base to hold. A learned gate on it was tried: L1 closes it (0.28 after one
@@ -99,19 +102,15 @@ def finish(output: GuidedOutput, reference: Tensor, averaged: Tensor) -> Tensor:
     reference's own side is the finished face.
 
     Args:
-        output: of the decoder, side S.
-        reference: float ``(B, 3, 2S, 2S)`` or ``(B, 3, S, S)``.
-        averaged: the same at side S.
+        change: float32 ``(S, S, 3)`` in codes: the decoder's base less the reference averaged to its side.
+        reference: uint8 ``(2S, 2S, 3)`` or ``(S, S, 3)``.
 
     Returns:
-        float, of the reference's shape, in [0, 1].
+        uint8, of the reference's shape.
     """
-    if reference.shape == output.base.shape:
-        return output.base.clamp(0.0, 1.0)
     # The base enlarged and the detail band added is this, with one enlargement instead of two.
-    change = (output.base - averaged).contiguous(memory_format=torch.channels_last)
-    larger = functional.interpolate(change, scale_factor=2.0, mode="bilinear", align_corners=False)
-    return (reference + larger).clamp(0.0, 1.0)
+    larger = cv2.resize(change, reference.shape[1::-1], interpolation=cv2.INTER_LINEAR)
+    return np.asarray(cv2.add(reference, larger, dtype=cv2.CV_8U), np.uint8)
 
 
 @torch.no_grad()

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
     from countenance.types import Float32, Float64, UInt8
 
+    Part = tuple[slice, slice]
+
 __all__ = [
     "BROW_LEFT",
     "BROW_RIGHT",
@@ -48,6 +50,7 @@ _FLAT = 1.3  # eyes are wider than high
 _BESIDE = 0.15  # how far beside its triangle a pixel may lie, as a barycentric coordinate
 _SLIVER = 1.0  # grid cells: twice the area under which a triangle is left to its neighbours
 _ALL = slice(None)
+_WHOLE = (_ALL, _ALL)
 
 
 EYE_RIGHT = (33, 7, 163, 144, 145, 153, 154, 155, 133, 173, 157, 158, 159, 160, 161, 246)
@@ -140,82 +143,102 @@ class RasterMesh:
     points_xy: Float32
     bends: tuple[_Bend | None, ...]
 
-    def sampling_map(self, source_xy: Float32, rows: slice = _ALL) -> Float32:
+    def sampling_map(self, source_xy: Float32, part: Part = _WHOLE) -> Float32:
         """Where in a source crop (of side ``size``) each grid pixel comes from: float32 ``(G, G, 2)``.
 
         Args:
             source_xy: float32 ``(478, 2)`` in pixels of the source.
-            rows: of the grid, whole ones from a start to a stop; the result has only these.
+            part: rows and columns of the grid, whole ones from a start to a stop; the result has only these.
         """
         points = _with_ring(source_xy).astype(np.float32)  # (468 + 36, 2), both numbers of a point fetched as one
-        weights = self.weights[:, rows]
-        corners = np.take(points.view(np.float64)[:, 0], self.corners[:, rows]).view(np.float32).reshape(weights.shape)
+        weights = self.weights[:, *part]
+        corners = np.take(points.view(np.float64)[:, 0], self.corners[:, *part]).view(np.float32).reshape(weights.shape)
         corners *= weights
         result = corners[0] + corners[1]
         result += corners[2]
-        outside = self.triangle[rows] < 0
-        centres = _centres(self.triangle.shape[0], self.size)
-        np.copyto(result[..., 0], centres[None, :], where=outside)
+        outside = self.triangle[part] < 0
+        centres, (rows, columns) = _centres(self.triangle.shape[0], self.size), part
+        np.copyto(result[..., 0], centres[None, columns], where=outside)
         np.copyto(result[..., 1], centres[rows, None], where=outside)
         return np.asarray(result, np.float32)
 
-    def warp(self, source_rgb: UInt8, source_xy: Float32, rows: slice = _ALL) -> UInt8:
+    def warp(
+        self, source_rgb: UInt8, source_xy: Float32, part: Part = _WHOLE, corner: tuple[int, int] = (0, 0)
+    ) -> UInt8:
         """``source_rgb`` ``(S, S, 3)`` of this mesh's crop size, moved from ``source_xy`` to this mesh's geometry.
 
         The irises are brought to their places, too: the mesh ends at the lids, and an eye in the right shape that
         looks elsewhere is the first thing that a viewer sees.
 
         Args:
-            source_rgb: uint8 ``(S, S, 3)`` or ``(S, S, 4)``.
-            source_xy: float32 ``(478, 2)`` in its pixels.
-            rows: of the grid, whole ones from a start to a stop; the result has only these, enlarged to pixels.
+            source_rgb: uint8 ``(S, S, 3)`` or ``(S, S, 4)``, or a part of it.
+            source_xy: float32 ``(478, 2)`` in pixels of the whole source.
+            part: rows and columns of the grid, whole ones from a start to a stop; the result has only these, enlarged
+                to pixels. An iris outside of it bends nothing.
+            corner: ``(x, y)`` of the first pixel of ``source_rgb`` in the whole source.
         """
         grid = self.triangle.shape[0]
         each = self.size // grid
-        first, last, _ = rows.indices(grid)
-        around = slice(max(first - 1, 0), min(last + 1, grid)) if each > 1 else rows  # what enlarging looks at
-        mapping = self.sampling_map(source_xy, around)
-        first_mapped = around.indices(grid)[0]
+        inner = tuple(slice(*one.indices(grid)[:2]) for one in part)
+        rows, columns = inner
+        if each > 1:  # what enlarging looks at
+            rows, columns = (slice(max(one.start - 1, 0), min(one.stop + 1, grid)) for one in inner)
+        mapping = self.sampling_map(source_xy, (rows, columns))
         for eye, bend in zip(_EYES, self.bends, strict=True):
             if bend is not None:
-                self._bring_iris(mapping, first_mapped, source_xy, eye, bend)
+                self._bring_iris(mapping, (rows.start, columns.start), source_xy, eye, bend)
         if grid != self.size:
-            mapping = np.asarray(cv2.resize(mapping, (self.size, len(mapping) * self.size // grid)), np.float32)
-            mapping = mapping[(first - first_mapped) * each :][: (last - first) * self.size // grid]
+            height, width = mapping.shape[:2]
+            mapping = np.asarray(cv2.resize(mapping, (width * self.size // grid, height * self.size // grid)))
+            top, left = (inner[0].start - rows.start) * each, (inner[1].start - columns.start) * each
+            height, width = ((one.stop - one.start) * self.size // grid for one in inner)
+            mapping = mapping[top : top + height, left : left + width]
+        if corner != (0, 0):
+            mapping = mapping - np.array(corner, np.float32)
         return sampled(source_rgb, mapping)
 
     def _bring_iris(
-        self, mapping: Float32, first: int, source_xy: Float32, eye: tuple[int, int, int, int, int], bend: _Bend
+        self,
+        mapping: Float32,
+        first: tuple[int, int],
+        source_xy: Float32,
+        eye: tuple[int, int, int, int, int],
+        bend: _Bend,
     ) -> None:
-        """Bend a sampling map around one iris, fading out within the eye; in place. Its first row is ``first``."""
+        """Bend a sampling map around one iris, fading out within the eye; in place. ``first`` is its first cell."""
         outer, inner, upper, lower, iris = eye
-        row, column = bend.cell[0] - first, bend.cell[1]
+        row, column = bend.cell[0] - first[0], bend.cell[1] - first[1]
         width = float(np.linalg.norm(source_xy[outer] - source_xy[inner]))
-        if not 0 <= row < len(mapping) or width < 1e-3:
+        if not (0 <= row < mapping.shape[0] and 0 <= column < mapping.shape[1]) or width < 1e-3:
             return
         offset = source_xy[iris] - (mapping[row, column] + bend.beyond_xy)  # from where the mesh alone would look
         length = max(float(np.linalg.norm(offset)), 1e-6)
         opening = float(np.linalg.norm(source_xy[upper] - source_xy[lower])) / width
         offset *= min(1.0, _IRIS_SHIFT * width / length) * float(smoothstep(np.array((opening - 0.05) / 0.1)))
-        start, stop = max(bend.rows.start - first, 0), min(bend.rows.stop - first, len(mapping))
-        share = bend.share[start - bend.rows.start + first : stop - bend.rows.start + first, :, None]
-        mapping[start:stop, bend.columns] += (share * offset).astype(np.float32)
+        # The bend's cells, and those of them that the map has.
+        inside, share = [], bend.share
+        for axis, bent in enumerate((bend.rows, bend.columns)):
+            low, high = max(bent.start - first[axis], 0), min(bent.stop - first[axis], mapping.shape[axis])
+            share = share[
+                (slice(None),) * axis + (slice(low + first[axis] - bent.start, high + first[axis] - bent.start),)
+            ]
+            inside.append(slice(low, high))
+        mapping[tuple(inside)] += (share[..., None] * offset).astype(np.float32)
 
-    def interpolate(self, vertex_values: Float32, every: int = 1, rows: slice = _ALL) -> Float32:
-        """A value per landmark ``(468,)`` spread over the grid, float32 ``(G, G)``; 0 outside the ring.
+    def interpolate(self, vertex_values: Float32) -> Float32:
+        """A value per landmark spread over the grid; 0 outside the ring.
 
         Args:
-            vertex_values: float32 ``(468,)`` or longer.
-            every: takes each so-manieth cell each way only; enough for what is smooth.
-            rows: of the grid, whole ones from a start to a stop; the result has only these.
+            vertex_values: float32 ``(468,)`` or longer, or ``(K, 468)`` for K of them at once.
+
+        Returns:
+            float32 ``(G, G)`` or ``(K, G, G)``.
         """
-        values = np.concatenate([vertex_values[:468], vertex_values[outline()]]).astype(np.float32)
-        cells = slice(rows.start, rows.stop, every), slice(None, None, every)
-        corners = np.take(values, self.corners[:, *cells])
-        corners *= self.weights[:, *cells, 0]
-        result = corners[0] + corners[1]
-        result += corners[2]
-        result[self.triangle[cells] < 0] = 0.0
+        values = np.concatenate([vertex_values[..., :468], vertex_values[..., outline()]], axis=-1)
+        corners = np.take(np.asarray(values, np.float32), self.corners, axis=-1)
+        corners *= self.weights[..., 0]
+        result = corners.sum(axis=-3)
+        result[..., self.triangle < 0] = 0.0
         return np.asarray(result, np.float32)
 
 

@@ -20,7 +20,17 @@ from countenance.training.presets import LATENT_SIDE
 if TYPE_CHECKING:
     from countenance.training.presets import Preset
 
-__all__ = ["PEOPLE", "ClassicModel", "GuidedModel", "GuidedOutput", "build_model", "low_pass", "parameter_count"]
+__all__ = [
+    "PEOPLE",
+    "ClassicModel",
+    "GuidedModel",
+    "GuidedOutput",
+    "build_model",
+    "low_pass",
+    "mask_start",
+    "parameter_count",
+    "start_of",
+]
 
 PEOPLE = ("lender", "performer")
 """The two decoders' names, in the order in which they are trained."""
@@ -229,6 +239,16 @@ def low_pass(picture: Tensor, face: Tensor) -> Tensor:
     return light[:, :3] / light[:, 3:]
 
 
+def start_of(reference: Tensor, light: Tensor, face: Tensor) -> Tensor:
+    """What a decoder begins with: a low-pass of the reference is exchanged for the light of the wanted picture."""
+    return reference + light - low_pass(reference, face)
+
+
+def mask_start(face: Tensor) -> Tensor:
+    """The mask's logits before anything is learned."""
+    return _MASK_PRIOR * (2.0 * face - 1.0)
+
+
 class GuidedModel(nn.Module):
     """Shared encoder, a decoder a person, guided by warped references of that person and by the footage's light."""
 
@@ -256,13 +276,12 @@ class GuidedModel(nn.Module):
         if driver.shape[-1] != self.input_size:
             driver = functional.interpolate(driver, size=self.input_size, mode="area")
         driver = driver.contiguous(memory_format=torch.channels_last) - 0.5
-        # A low-pass of the reference is exchanged for the light of the wanted picture before anything is learned.
-        start = reference + light - low_pass(reference, face)
+        start = start_of(reference, light, face)
         kind = driver.device.type
         lower = self.precision == "bfloat16" and kind in _AUTOCAST_ON
         with torch.autocast(kind, torch.bfloat16, enabled=lower):
             painted = self.decoders[person](self.encoder(driver), start, light, face).float()
-        return GuidedOutput(start + painted[:, :3], painted[:, 3:] + _MASK_PRIOR * (2.0 * face - 1.0))
+        return GuidedOutput(start + painted[:, :3], painted[:, 3:] + mask_start(face))
 
 
 def build_model(preset: Preset) -> ClassicModel | GuidedModel:

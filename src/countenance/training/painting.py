@@ -27,6 +27,7 @@ from countenance.types import FaceLandmarks, Mask, SwappedFace
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from countenance.training.exported import ExportedModel
     from countenance.training.model import ClassicModel, GuidedModel
     from countenance.training.prepare import PersonFaces
     from countenance.training.presets import Preset
@@ -61,10 +62,10 @@ def _soft_box(size: int, feather: float) -> Float32:
     return np.asarray(np.outer(ramp, ramp), np.float32)
 
 
-def _averaged(batch: Tensor, size: int) -> Tensor:
-    """Pictures ``(B, C, S, S)`` with each ``size``-th of their side averaged: ``(B, C, size, size)``."""
-    side = batch.shape[-1]
-    return batch if side == size else functional.avg_pool2d(batch, side // size)
+def _averaged(pictures: Sequence[UInt8], size: int, device: torch.device) -> Tensor:
+    """uint8 ``(B, S, S, 3)``, averaged over each ``size``-th of their side → float ``(B, 3, size, size)`` in [0, 1]."""
+    small = [cv2.resize(one.astype(np.float32), (size, size), interpolation=cv2.INTER_AREA) for one in pictures]
+    return torch.from_numpy(np.stack(small)).to(device).permute(0, 3, 1, 2).div(255.0).contiguous()
 
 
 class ClassicDrawn(NamedTuple):
@@ -114,11 +115,13 @@ class GuidedDrawn(NamedTuple):
     """Faces ready for the guided network; floats, pictures in [0, 1]. S is the base's side, C the crops'.
 
     ``rgb`` their crops; ``landmarks`` where the painted faces will be (the wanted geometry), in pixels of the crops;
-    ``driver`` ``(B, 3, s, s)``; ``reference`` ``(B, 3, C, C)``; ``light`` ``(B, 3, S, S)``; ``face`` ``(B, 1, S, S)``.
+    ``references`` uint8 ``(C, C, 3)`` each; ``driver`` ``(B, 3, s, s)``; ``reference`` ``(B, 3, S, S)``, those
+    averaged; ``light`` ``(B, 3, S, S)``; ``face`` ``(B, 1, S, S)``.
     """
 
     rgb: tuple[UInt8, ...]
     landmarks: tuple[FaceLandmarks, ...]
+    references: tuple[UInt8, ...]
     driver: Tensor
     reference: Tensor
     light: Tensor
@@ -188,24 +191,24 @@ class GuidedPainter:
     def prepare(self, faces: Sequence[AlignedFace]) -> GuidedDrawn:
         """Everything of at least one face, a crop of ``preset.crop_size`` each, that does not depend on weights."""
         references, moved, inside, geometries = zip(*(self._draw(face) for face in faces), strict=True)
-        reference, light_source = _tensor(references, self._device), _tensor(moved, self._device)
-        driver = _tensor([face.rgb for face in faces], self._device)
-        driver = functional.interpolate(driver, size=self._preset.input_size, mode="area")
+        base, device = self._preset.base_size, self._device
+        reference = _averaged(references, base, device)
+        driver = _averaged([face.rgb for face in faces], self._preset.input_size, device)
         face = torch.from_numpy(np.stack(inside)).to(self._device)[:, None].float() / 255.0  # (B, 1, S, S)
-        light = low_pass(_averaged(light_source, self._preset.base_size), face)
+        light = low_pass(_averaged(moved, base, device), face)
         places = tuple(
             FaceLandmarks(where.points_xy, where.depth, face.landmarks.blendshapes, face.landmarks.presence)
             for where, face in zip(geometries, faces, strict=True)
         )
-        return GuidedDrawn(tuple(face.rgb for face in faces), places, driver, reference, light, face)
+        return GuidedDrawn(tuple(face.rgb for face in faces), places, tuple(references), driver, reference, light, face)
 
     @staticmethod
     @torch.no_grad()
-    def paint(model: GuidedModel, drawn: GuidedDrawn) -> list[SwappedFace]:
+    def paint(model: GuidedModel | ExportedModel, drawn: GuidedDrawn) -> list[SwappedFace]:
         """The lender's face for each of them, in order, of the crops' side."""
-        reference = _averaged(drawn.reference, drawn.face.shape[-1])
-        output = model(drawn.driver, reference, drawn.light, drawn.face, PEOPLE[0])
-        finished = _pictures(finish(output, drawn.reference, reference))
+        output = model(drawn.driver, drawn.reference, drawn.light, drawn.face, PEOPLE[0])
+        changes = (output.base - drawn.reference).permute(0, 2, 3, 1).mul(255.0).contiguous().cpu().numpy()
+        finished = [finish(change, one) for change, one in zip(changes, drawn.references, strict=True)]
         masks = torch.sigmoid(output.mask_logits[:, 0]).cpu().numpy()
         results = []
         for rgb, mask in zip(finished, masks, strict=True):

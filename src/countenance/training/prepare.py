@@ -5,7 +5,7 @@ What is there for every face may lie on the disk (see :mod:`countenance.memory`)
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import cv2
 import numpy as np
@@ -41,6 +41,7 @@ __all__ = [
     "spread",
 ]
 
+_UNWRAPPED_BYTES = 16 * 2**20  # of the gallery's crops, kept from one target to the next
 HELD_OUT_EVERY = 10
 """One run of frames in this many is never trained on."""
 
@@ -172,13 +173,13 @@ def _one(faces: PersonFaces, gallery: Gallery, texture: Float32, row: int) -> _P
     apart = np.abs(gallery.moment[:, 1] - faces.moment[row, 1])
     shading, clear = light_and_clear(picture, points_xy, texture)
     gain = light_gain(shading, wanted.canonical) / np.float32(NEUTRAL_SCALE)
-    references, warped = [], dict[int, Any]()  # the two look at nearly the same crops
+    references = []
     for minimum in _MIN_APART_FRAMES:
         near = same & (apart < minimum)
         if near.all():  # a very short clip: anything but the face itself
             near = same & (apart == 0)
         distances = np.where(near, np.inf, by_eyes), np.where(near, np.inf, by_mouth)
-        neutral = gallery.paint(wanted, *distances, warped=warped)
+        neutral = gallery.paint(wanted, *distances)
         references.append(np.clip(np.round(neutral * gain), 0, 255).astype(np.uint8))
     inside = cv2.resize(wanted.raster.inside, (size, size), interpolation=cv2.INTER_LINEAR)
     face = np.round(inside * 255.0).astype(np.uint8)
@@ -243,7 +244,8 @@ def prepare_guided(
         neutral[number] = crop
         told(number + 1)
     moment = small.moment[gallery_rows]
-    gallery = Gallery.build(neutral, small.points_xy[gallery_rows], small.depth[gallery_rows], moment)
+    points, depth = small.points_xy[gallery_rows], small.depth[gallery_rows]
+    gallery = Gallery.build(neutral, points, depth, moment, keep_bytes=_UNWRAPPED_BYTES)
     colour = torch.empty((count, 2, 3))
     for number, one in enumerate(in_order(lambda row: _one(small, gallery, texture, int(row)), rows)):
         for part, values in zip(parts, one, strict=True):

@@ -15,17 +15,28 @@ from typing import TYPE_CHECKING, NamedTuple
 import cv2
 import numpy as np
 
-from countenance.geometry import canonical_face, pose_degrees, smoothstep, umeyama
+from countenance.geometry import canonical_face, pose_degrees, smoothstep, template, umeyama
 from countenance.training.mesh import FrontalFace, RasterMesh, frontalise, outline, rasterise, vertex_areas
-from countenance.training.shading import canonical_xy, features, laid_over
+from countenance.training.shading import canonical_xy, features, front, laid_over
 from countenance.training.skin import own_skin
+from countenance.training.unwrapped import (
+    CELLS,
+    FEATURES,
+    blend,
+    feature_box,
+    feature_masks,
+    finer,
+    unwrap,
+    unwrapped_bytes,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
 
     from countenance.memory import Rows
+    from countenance.training.unwrapped import Patch, Unwrapped
     from countenance.types import Float32, Float64, UInt8
 
 __all__ = [
@@ -36,7 +47,6 @@ __all__ = [
     "describe",
     "fitted_shape_cm",
     "mean_shape_cm",
-    "region_weight",
     "soft_neighbours",
     "transfer",
     "want",
@@ -51,12 +61,13 @@ past 6 the picture turns visibly soft.
 
 _AT_ONCE = 256  # descriptors
 _EDGE_ON, _FACING = 0.3, 0.9  # area in a crop over the wanted area: where its pixels count nothing, and fully
+_LEAST_WEIGHT = 0.5 / 255.0  # of a crop: less changes no level of the picture
 _AGREED_FEATURES = 0.02  # of the own skin, where eyes, brows and lips are
 _POSE_DEGREES = 6.0  # a turn of this much costs as much as one centimetre of expression
 _EYES_GAIN, _MOUTH_GAIN = 1.2, 0.45  # centimetres of a lid weigh more than centimetres of a jaw
 _OUTLINE_CM = 3.0  # over which the lender's shape gives way to the performer's outline
 _FIT_SHARE = 0.92  # of _inner_share: points at least 2.5 cm inside the outline
-_EVERY = 2  # cells of a grid: how well a crop shows each place changes slowly
+_KEPT_BYTES = 192 * 2**20  # of unwrapped crops
 _MOUTH_BELOW_CM, _EYES_ABOVE_CM = -2.6, -0.8  # of the canonical mesh: between them the regions cross-fade
 
 
@@ -127,53 +138,24 @@ def transfer(face: FrontalFace, offset_cm: Float64, shape_cm: Float64) -> Geomet
     return Geometry(observed[:, :2].astype(np.float32), observed[:, 2].astype(np.float32))
 
 
-@lru_cache(maxsize=1)
-def region_weight() -> Float32:
-    """1 for landmarks that the eye descriptor governs, 0 for the mouth's, smooth between: float32 ``(468,)``."""
-    y_cm = canonical_face().vertices_cm[:, 1]
-    return np.asarray(smoothstep((y_cm - _MOUTH_BELOW_CM) / (_EYES_ABOVE_CM - _MOUTH_BELOW_CM)), np.float32)
-
-
 class Wanted(NamedTuple):
     """A geometry to paint a face at.
 
     ``raster`` its mesh, drawn once; ``canonical`` float32 ``(S, S, 2)``, see
-    :func:`countenance.training.shading.canonical_xy`; ``eyes_share`` float32 ``(S, S)``, where its eye region is;
-    ``eyes_rows`` the rows of the mesh's grid where crops that match the eyes can be seen; ``areas`` ``(468,)``, at
-    least 1, see :func:`countenance.training.mesh.vertex_areas`.
+    :func:`countenance.training.shading.canonical_xy`; ``areas`` ``(468,)``, at least 1, see
+    :func:`countenance.training.mesh.vertex_areas`.
     """
 
     raster: RasterMesh
     canonical: Float32
-    eyes_share: Float32
-    eyes_rows: slice
     areas: Float32
-
-    @property
-    def eyes_part(self) -> slice:
-        """The same rows in pixels."""
-        size, grid = len(self.canonical), len(self.raster.triangle)
-        return slice(self.eyes_rows.start * size // grid, self.eyes_rows.stop * size // grid)
 
 
 def want(geometry: Geometry, size: int, grid: int) -> Wanted:
     """Draw a wanted geometry for crops of side ``size``, on a grid of side ``grid`` (see :func:`rasterise`)."""
     raster = rasterise(*geometry, size=size, grid=grid)
-    coarse = raster.interpolate(region_weight())
-    share = cv2.resize(coarse, (size, size), interpolation=cv2.INTER_LINEAR)
-    eyes_share = np.clip(share, 0.0, 1.0).astype(np.float32)
     areas = np.maximum(vertex_areas(geometry.points_xy), np.float32(1.0))
-    return Wanted(raster, canonical_xy(raster), eyes_share, _rows_with(coarse > 0.0, size), areas)
-
-
-def _rows_with(where: NDArray[np.bool_], size: int) -> slice:
-    """The rows of a grid in which something is, and two more on either side: enlarging looks at its neighbours."""
-    grid = len(where)
-    rows = np.flatnonzero(where.any(axis=1))
-    if not len(rows) or size % grid or grid % _EVERY:
-        return slice(0, grid)
-    start, stop = max(int(rows[0]) - _EVERY, 0), min(int(rows[-1]) + 1 + _EVERY, grid)
-    return slice(start - start % _EVERY, stop + stop % _EVERY)
+    return Wanted(raster, canonical_xy(raster), areas)
 
 
 def soft_neighbours(distances: Float32, count: int) -> tuple[NDArray[np.intp], Float32]:
@@ -206,31 +188,32 @@ def _distances(described: Float32, one: Float32) -> Float32:
     return result
 
 
-def _blended(skin: Float32, crops: Sequence[tuple[Float32, float]]) -> Float32:
-    """The mean of crops over each other and a skin, float32 ``(R, S, 4)`` of which the last channel is 1.
+@lru_cache(maxsize=1)
+def _eyes_share() -> Float32:
+    """How much crops that match the eyes count in each row of the canonical mesh, float32 ``(CELLS, 1)``.
 
-    Args:
-        skin: float32 ``(R, S, 4)``: a picture times how much it counts, and that, above 0.
-        crops: the same of each crop, with its weight.
+    The others are those that match the mouth.
     """
-    total = skin.copy()
-    for crop, weight in crops:
-        cv2.scaleAdd(crop, weight, total, dst=total)
-    return np.asarray(cv2.divide(total, cv2.merge([cv2.extractChannel(total, 3)] * 4)), np.float32)
+    slope, start = np.polyfit(template(CELLS)[:, 1], canonical_face().vertices_cm[:, 1], 1)
+    y_cm = start + slope * np.arange(CELLS)
+    share = smoothstep((y_cm - _MOUTH_BELOW_CM) / (_EYES_ABOVE_CM - _MOUTH_BELOW_CM))
+    return np.asarray(share, np.float32)[:, None]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Gallery:
     """One person's crops, ready to be looked up and warped.
 
-    ``rgba`` uint8 ``(N, S, S, 4)``, looked at crop by crop, see :func:`countenance.training.shading.neutral_crop`;
-    ``points_xy`` float32 ``(N, 478, 2)`` in crop pixels; ``mean_cm`` float64 ``(478, 3)``; ``eyes`` and ``mouth``
-    float32 ``(N, D)`` descriptors; ``moment`` int64 ``(N, 2)``: source and frame index, by which training avoids a
-    face's neighbours in time; ``areas`` float32 ``(N, 468)``, see :func:`countenance.training.mesh.vertex_areas`;
-    ``skin`` float32 ``(SKIN_GRID, SKIN_GRID, 3)``, see :func:`countenance.training.skin.own_skin`.
+    ``unwrapped`` gives a crop by its number; ``base`` float32 ``(N, N, 4)``, what lies below the crops, see
+    :func:`countenance.training.unwrapped.blend`; ``points_xy`` float32 ``(N, 478, 2)`` in crop pixels; ``mean_cm``
+    float64 ``(478, 3)``; ``eyes`` and ``mouth`` float32 ``(N, D)`` descriptors; ``moment`` int64 ``(N, 2)``: source and
+    frame index, by which training avoids a face's neighbours in time; ``areas`` float32 ``(N, 468)``, see
+    :func:`countenance.training.mesh.vertex_areas`; ``skin`` float32 ``(SKIN_GRID, SKIN_GRID, 3)``, see
+    :func:`countenance.training.skin.own_skin`.
     """
 
-    rgba: Rows
+    unwrapped: Callable[[int], Unwrapped]
+    base: Float32
     points_xy: Float32
     mean_cm: Float64
     eyes: Float32
@@ -240,75 +223,103 @@ class Gallery:
     skin: Float32
 
     @classmethod
-    def build(cls, rgba: Rows, points_xy: Float32, depth: Float32, moment: NDArray[np.int64]) -> Gallery:
-        """Describe every crop; see the class for shapes, ``depth`` is float32 ``(N, 478)``."""
+    def build(
+        cls, rgba: Rows, points_xy: Float32, depth: Float32, moment: NDArray[np.int64], keep_bytes: int = _KEPT_BYTES
+    ) -> Gallery:
+        """Describe every crop.
+
+        Args:
+            rgba: uint8 ``(N, S, S, 4)``, looked at crop by crop, see
+                :func:`countenance.training.shading.neutral_crop`.
+            points_xy: float32 ``(N, 478, 2)`` in crop pixels.
+            depth: float32 ``(N, 478)``.
+            moment: int64 ``(N, 2)``, see the class.
+            keep_bytes: how much of the last unwrapped crops is kept.
+        """
         faces = [frontalise(p, d) for p, d in zip(points_xy, depth, strict=True)]
         mean = np.asarray(np.mean([face.shape_cm for face in faces], axis=0))
         described = [describe(face, face.shape_cm - mean) for face in faces]
         eyes = np.stack([e for e, _ in described])
         mouth = np.stack([m for _, m in described])
         areas = np.stack([vertex_areas(points) for points in points_xy])
-        return cls(rgba, points_xy, mean, eyes, mouth, moment, areas, own_skin(rgba, points_xy, areas))
+        skin = own_skin(rgba, points_xy, areas)
+        kept = lru_cache(maxsize=max(keep_bytes // unwrapped_bytes(rgba.shape[1]), 2 * NEIGHBOURS))
+
+        def unwrapped(number: int) -> Unwrapped:
+            return unwrap(rgba[number], points_xy[number])
+
+        return cls(kept(unwrapped), _base(skin, rgba.shape[1]), points_xy, mean, eyes, mouth, moment, areas, skin)
 
     def distances(self, eyes: Float32, mouth: Float32) -> tuple[Float32, Float32]:
         """Distance of every crop to a pair of descriptors, by eyes and by mouth: two float32 ``(N,)``."""
         return _distances(self.eyes, eyes), _distances(self.mouth, mouth)
 
-    def paint(
-        self,
-        wanted: Wanted,
-        by_eyes: Float32,
-        by_mouth: Float32,
-        count: int = NEIGHBOURS,
-        warped: dict[int, Float32] | None = None,
-    ) -> UInt8:
-        """Warp and blend the nearest crops: uint8 ``(S, S, 3)``.
+    def paint(self, wanted: Wanted, by_eyes: Float32, by_mouth: Float32, count: int = NEIGHBOURS) -> UInt8:
+        """Blend the nearest crops and warp them: uint8 ``(S, S, 3)``.
 
         Args:
             wanted: the geometry, drawn for this gallery's crop size.
             by_eyes: float32 ``(N,)`` distances, inf where a face may not be used.
             by_mouth: the same for the mouth.
             count: crops a region.
-            warped: crops that were warped whole to this geometry before, by number; new ones are added to it.
         """
-        warped = {} if warped is None else warped
-        # What all crops agree on, as much of it as of the nearest ones, and alone where none of them shows the face.
-        # Eyes and lips move, so there the nearest ones count.
-        agreed = 1.0 - (1.0 - _AGREED_FEATURES) * laid_over(features(), wanted.canonical)
-        own = cv2.cvtColor(laid_over(self.skin, wanted.canonical), cv2.COLOR_RGB2RGBA)  # the fourth channel is 1
-        skin = np.asarray(cv2.multiply(own, cv2.merge([agreed] * 4)), np.float32)
-        nearest = []
-        for number, weight in zip(*soft_neighbours(by_mouth, count), strict=True):
-            key = int(number)
-            if key not in warped:
-                warped[key] = self._warped(wanted, key, slice(None))
-            nearest.append((warped[key], float(weight)))
-        painted = _blended(skin, nearest)
-        rows, upper = wanted.eyes_rows, wanted.eyes_part
-        nearest = []
-        for number, weight in zip(*soft_neighbours(by_eyes, count), strict=True):
-            whole = warped.get(int(number))
-            crop = self._warped(wanted, int(number), rows) if whole is None else whole[upper]
-            nearest.append((crop, float(weight)))
-        part, share = painted[upper], wanted.eyes_share[upper]
-        part += cv2.multiply(cv2.merge([share] * 4), cv2.subtract(_blended(skin[upper], nearest), part))
+        (eyes, eyes_weights), (mouth, mouth_weights) = (soft_neighbours(one, count) for one in (by_eyes, by_mouth))
+        numbers, weights = np.concatenate([eyes, mouth]), np.concatenate([eyes_weights, mouth_weights])
+        of_eyes = np.arange(len(numbers)) < len(eyes)
+        seen = weights >= _LEAST_WEIGHT
+        numbers, weights, of_eyes = numbers[seen], weights[seen], of_eyes[seen]
+        share = (self.areas[numbers] / wanted.areas - _EDGE_ON) / (_FACING - _EDGE_ON)
+        facing = np.asarray(smoothstep(share), np.float32)
+        counts = front(256, CELLS)[0].interpolate(facing)
+        of_region = np.where(of_eyes[:, None, None], _eyes_share(), 1.0 - _eyes_share())
+        counts = np.asarray(counts * of_region * weights[:, None, None], np.float32)
+        crops = [self.unwrapped(int(number)) for number in numbers]
+        textures = [(crop.texture, one) for crop, one in zip(crops, counts, strict=True)]
+        painted = laid_over(blend(self.base, textures), wanted.canonical)
+        below = cv2.merge([cv2.extractChannel(painted, 3)] * 4)
+        painted = np.asarray(cv2.divide(painted, below, scale=255.0), np.float32)
+        for which, feature in enumerate(FEATURES):
+            chosen = np.flatnonzero(of_eyes == feature.of_eyes)
+            seen = weights[chosen] * facing[chosen][:, feature.contour].mean(1)
+            moved = [(self.points_xy[numbers[one]], crops[one].patches[which]) for one in chosen]
+            _lay_feature(painted, wanted, which, moved, seen)
         return np.asarray(cv2.cvtColor(cv2.convertScaleAbs(painted), cv2.COLOR_RGBA2RGB), np.uint8)
 
-    def _warped(self, wanted: Wanted, number: int, rows: slice) -> Float32:
-        """A crop at some rows of a wanted geometry, times how well each pixel is seen in it, and that.
 
-        Args:
-            wanted: the geometry, for crops of side S.
-            number: of the crop.
-            rows: R rows of the mesh's grid of side G.
+def _base(skin: Float32, size: int) -> Float32:
+    """What all crops agree on, as much of it as of the nearest ones, and alone where none of them shows the face.
 
-        Returns:
-            float32 ``(S * R / G, S, 4)``.
-        """
-        picture = wanted.raster.warp(self.rgba[number], self.points_xy[number], rows)
-        facing = smoothstep((self.areas[number] / wanted.areas - _EDGE_ON) / (_FACING - _EDGE_ON))
-        seen = np.clip(wanted.raster.interpolate(np.asarray(facing, np.float32), _EVERY, rows), 0.0, 1.0)
-        share = np.asarray(cv2.resize(seen, picture.shape[1::-1], interpolation=cv2.INTER_LINEAR), np.float32)
-        share *= picture[..., 3] * np.float32(1.0 / 255.0)
-        picture[..., 3] = 1
-        return np.asarray(cv2.multiply(picture, cv2.merge([share] * 4), dtype=cv2.CV_32F), np.float32)
+    Eyes and lips move, so there the nearest ones count.
+    """
+    side = finer(size)
+    agreed = cv2.resize(1.0 - (1.0 - _AGREED_FEATURES) * features(), (side, side))
+    large = cv2.resize(skin, (side, side), interpolation=cv2.INTER_CUBIC)
+    return np.asarray(np.dstack([large, np.full((side, side), 255.0)]) * (255.0 * agreed[..., None]), np.float32)
+
+
+def _lay_feature(
+    painted: Float32, wanted: Wanted, which: int, crops: Sequence[tuple[Float32, Patch]], seen: Float32
+) -> None:
+    """Lay a feature of :data:`FEATURES`, warped straight from the crops, over a painted face; in place.
+
+    Args:
+        painted: float32 ``(S, S, 4)`` in codes.
+        wanted: the geometry.
+        which: number of the feature.
+        crops: landmarks ``(478, 2)`` of each crop, and the feature's part of it.
+        seen: how much each crop counts, float32 ``(K,)``.
+    """
+    raster, size = wanted.raster, len(painted)
+    grid = len(raster.triangle)
+    cells = feature_box(raster.points_xy[list(FEATURES[which].contour)], size, grid)
+    pixels = (
+        slice(cells[0].start * size // grid, cells[0].stop * size // grid),
+        slice(cells[1].start * size // grid, cells[1].stop * size // grid),
+    )
+    part = painted[pixels]
+    total = part * np.float32(_AGREED_FEATURES)
+    for (points_xy, patch), weight in zip(crops, seen.tolist(), strict=True):
+        cv2.accumulate(raster.warp(patch.rgba, points_xy, cells, patch.corner) * np.float32(weight), total)
+    total *= np.float32(1.0 / (_AGREED_FEATURES + float(seen.sum())))
+    mask = laid_over(feature_masks()[which], wanted.canonical[pixels], size)
+    part += (total - part) * mask[..., None]

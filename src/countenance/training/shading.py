@@ -73,7 +73,7 @@ _FEATURES_COUNT = 0.2  # of eyes, brows and lips in the smoothing: they move, so
 _FLOOR = 0.02  # of linear light: the logarithm of noise in the dark is no light
 _GAMMA = 2.2  # a gain of linear light as one of sRGB codes
 _MEAN_OF = 150  # faces, evenly: the median has settled
-_KEPT_BYTES = 256 * 2**20  # of crops without their light: 1024 of 256 × 256: more than those of half a minute
+_KEPT_BYTES = 64 * 2**20  # of crops without their light: 256 of 256 × 256; unwrapped ones are kept, too
 _CM_TO_PIXELS = 12.0 / 256.0  # of the crop's side, as the template's
 
 
@@ -190,14 +190,16 @@ def canonical_xy(raster: RasterMesh) -> Float32:
     return mapping
 
 
-def laid_over(texture: Float32, canonical: Float32) -> Float32:
-    """A texture of any grid laid over a face: float32 ``(S, S)`` or ``(S, S, C)``.
+def laid_over(texture: Float32, canonical: Float32, size: int | None = None) -> Float32:
+    """A texture of any grid laid over a face: float32 ``(H, W)`` or ``(H, W, C)``.
 
     Args:
         texture: float32 ``(G, G)`` or ``(G, G, C)``.
-        canonical: :func:`canonical_xy` of the face.
+        canonical: :func:`canonical_xy` of the face, or a part of it ``(H, W, 2)``.
+        size: side of the whole, if it is a part.
     """
-    cells = np.asarray((canonical + 0.5) * (texture.shape[0] / canonical.shape[0]) - 0.5, np.float32)
+    scale = texture.shape[0] / (size or canonical.shape[0])
+    cells = np.asarray((canonical + np.float32(0.5)) * np.float32(scale) - np.float32(0.5), np.float32)
     how = {"interpolation": cv2.INTER_LINEAR, "borderMode": cv2.BORDER_REPLICATE}
     return np.asarray(cv2.remap(texture, cells, None, **how), np.float32)  # type: ignore[call-overload]  # see sampled
 

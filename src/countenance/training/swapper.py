@@ -11,6 +11,7 @@ from countenance.errors import CheckpointError, ProjectError
 from countenance.geometry import CROP_SIZE
 from countenance.training.best import load_for_conversion
 from countenance.training.checkpoint import CHECKPOINT, load_weights
+from countenance.training.exported import ExportedModel
 from countenance.training.model import PEOPLE, ClassicModel, GuidedModel
 from countenance.training.painting import ClassicPainter, GuidedPainter, Look
 from countenance.training.presets import preset as preset_named
@@ -82,9 +83,13 @@ class GuidedSwapper:
     ) -> None:
         self._facts = facts
         recipe = preset_named(str(facts.preset["name"]))
-        self._model, self._crop_size = GuidedModel(recipe), recipe.crop_size
-        load_weights("averaged", self._model, tensors)
-        self._model.to(device).to(memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
+        model, self._crop_size = GuidedModel(recipe), recipe.crop_size
+        load_weights("averaged", model, tensors)
+        self._model: GuidedModel | ExportedModel
+        if device.type == "cpu":
+            self._model = ExportedModel(model, PEOPLE[0])
+        else:
+            self._model = model.to(device).to(memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
         looks = [_look(tensors, person) for person in PEOPLE]
         self._painter = GuidedPainter(lender, looks, preset=recipe, device=device)
 
