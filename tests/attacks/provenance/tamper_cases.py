@@ -11,9 +11,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import chain
 from typing import TYPE_CHECKING
+from unittest.mock import patch
 
 import av
 from boxes import jpeg_segments, jumbf_boxes, jumbf_headers, mp4_boxes, mp4_store, padding
+from chains import CHAINS, EXPIRED, Chain
 from cryptography.x509.oid import ExtendedKeyUsageOID
 from forge import box_content, png_chunks, png_store, with_png_store
 from timestamps import restamped
@@ -152,6 +154,27 @@ def _png(*, signed: bytes) -> Iterator[Files]:
 
 def _certificate(**change: object) -> Callable[[World], Iterator[Files]]:
     return lambda world: _png(signed=world.authority.exchanged(world.png, world.identity, **change))
+
+
+def _chain(chain: Chain) -> Case:
+    def make(world: World) -> Iterator[Files]:
+        with patch("countenance.provenance.sign._require_trusted"):  # our signer makes none that does not hold
+            yield {"f.png": world.signed_png(by=chain.make(world.authority))}
+
+    if chain.trusted:
+        return Case(chain.name, chain.what, HOLDS, make, SIGNED)
+    return Case(chain.name, chain.what, UNPROVEN, make, NOT_BYTES | {"trust": "unknown_signer"})
+
+
+def _stamped_chain(days_ago: float) -> Callable[[World], Iterator[Files]]:
+    """A timestamp of so many days ago; the intermediate authority's certificate is over now."""
+
+    def make(world: World) -> Iterator[Files]:
+        with patch("countenance.provenance.sign._require_trusted"):
+            png = world.stamped(world.authority.below(EXPIRED, leaf={"begins": _ago(900)}))
+        yield {"f.png": with_png_store(png, restamped(png_store(png), world.clock, _ago(days_ago)))}
+
+    return make
 
 
 def _ago(days: float) -> datetime:
@@ -295,6 +318,21 @@ CASES = [
         "the same names in certificate and authority, other keys",
         UNPROVEN,
         lambda world: _png(signed=world.signed_png(by=world.impostor)),
+        NOT_BYTES | {"trust": "unknown_signer"},
+    ),
+    *(_chain(chain) for chain in CHAINS),
+    Case(
+        "between over, stamped",
+        "intermediate authority's certificate over, trusted timestamp from its days",
+        HOLDS,
+        _stamped_chain(100),
+        SIGNED | {"time": "stamped"},
+    ),
+    Case(
+        "between over, stamped late",
+        "intermediate authority's certificate over, trusted timestamp from after its end",
+        UNPROVEN,
+        _stamped_chain(5),
         NOT_BYTES | {"trust": "unknown_signer"},
     ),
     Case("clock ahead", "signer's clock a day ahead", UNPROVEN, _made_in(24), SIGNED | {"time": "ahead"}),
