@@ -155,6 +155,24 @@ def test_the_preview_is_proven_and_names_nobody(story: Story) -> None:
             assert word.encode() not in data, (name, word)
 
 
+@pytest.mark.parametrize(("language", "spoken"), [("fr", "fr"), ("es", "es"), ("de", "de"), ("pt", "en")])
+def test_the_label_speaks_the_record_s_language(
+    story: Story, language: str, spoken: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(live, "parse_record", lambda data: replace(parse_record(data), language=language))
+    view = story.view()
+    view(FakeRun(1), story.facts)  # the narrowest sheet
+    words = label_text(synthetic=True, language=spoken)
+    found = verify_file(view.preview, trusted_pem=story.identity.authority_pem)
+    assert found.claim is not None
+    assert (found.verdict, found.marks.watermark.state, found.claim.label_text) == ("holds", "matches", words)
+    picture = np.asarray(Image.open(view.preview).convert("RGB"))
+    plate = label_plate(picture.shape[:2], words)
+    height, width = plate.rgb.shape[:2]
+    there = picture[plate.top : plate.top + height, plate.left : plate.left + width]
+    assert np.abs(there.astype(int) - plate.rgb).mean() < 8.0
+
+
 def test_a_changed_preview_is_broken_and_a_cut_out_swap_still_has_the_watermark(story: Story) -> None:
     view = story.view()
     run = FakeRun(1)
