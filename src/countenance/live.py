@@ -24,7 +24,7 @@ from countenance.conversion.screens import SheetScreen
 from countenance.curves import curves_png
 from countenance.errors import ConsentError, MinorError, SexualContentError
 from countenance.fonts import dejavu
-from countenance.provenance.label import LABEL_TEXT, LABEL_TEXTS, draw_label, label_plate, label_text
+from countenance.provenance.label import LABEL_TEXT, draw_label, label_plate, label_text
 from countenance.provenance.watermark import PAYLOAD_BYTES, Watermarker
 
 if TYPE_CHECKING:
@@ -127,8 +127,7 @@ class LiveView:
             return
         pairs = run.preview()
         if pairs and self._may_be_shown(pairs, facts, record):
-            language = record.language if record.language in LABEL_TEXTS else "en"
-            text = label_text(synthetic=record.synthetic, language=language)
+            text = label_text(synthetic=record.synthetic, language=record.language)
             self._write_preview(self._marked(pairs, facts, text), facts, record, text)
 
     def _may_be_shown(
