@@ -164,7 +164,7 @@ def test_the_preview_is_proven_and_names_nobody(story: Story) -> None:
 def test_the_label_speaks_the_record_s_language(language: str, tmp_path: Path) -> None:
     story = tell(tmp_path, language=language)
     view = story.view()
-    view(FakeRun(1), story.facts)  # the narrowest sheet
+    view(FakeRun(), story.facts)
     words = label_text(synthetic=True, language=language)
     found = verify_file(view.preview, trusted_pem=story.identity.authority_pem)
     assert found.claim is not None
