@@ -3,8 +3,9 @@
     cd tools/other_readers && npm install --ignore-scripts
     ../../.venv/bin/python compare.py
 
-The files are those of the tamper matrix: bits flipped in each part, cut off, appended, inserted. A row says how many files
-of a kind were tried, for how many state and failure codes are the same, how many neither reader can read, and what differs.
+The files are those of the tamper matrix: bits flipped in each part, cut off, appended, inserted. A row says how many
+files of a kind were tried, for how many state and failure codes are the same, how many neither reader can read, and for
+how many both find fault but only the other one says by which code. What is left differs.
 """
 
 from __future__ import annotations
@@ -59,7 +60,8 @@ def other(path: Path, authority: Path) -> tuple[str, tuple[str, ...]]:
 
 def main() -> int:
     """Print the table; 1 where the readers differ."""
-    same, unread, count, differ = Counter[str](), Counter[str](), Counter[str](), list[str]()
+    same, unread, worded, count = (Counter[str]() for _ in range(4))
+    differ = list[str]()
     with tempfile.TemporaryDirectory() as folder:
         world = World(Path(folder))
         authority = Path(folder) / "authority.crt"
@@ -74,12 +76,17 @@ def main() -> int:
             expected = {"holds": "Trusted", "broken": "Invalid"}.get(ours.verdict, "")
             if state == "Unreadable" and ours.verdict != "holds" and not ours.codes:
                 unread[kind] += 1
+            elif (state, ours.verdict) == ("Invalid", "broken") and not ours.codes:
+                worded[kind] += 1
             elif (state, failures) == (expected, tuple(sorted(ours.codes))):
                 same[kind] += 1
             else:
                 differ.append(f"{what}, {name}: {state} {failures}, ours {ours.verdict} {sorted(ours.codes)}")
     for kind in sorted(count):
-        print(f"{kind}: {count[kind]} tried, {same[kind]} the same, {unread[kind]} read by neither")
+        print(
+            f"{kind}: {count[kind]} tried, {same[kind]} the same, {unread[kind]} read by neither, {worded[kind]} found by "
+            "both, with codes of the other reader only"
+        )
     print(f"{len(differ)} differ")
     print("\n".join(differ))
     return 1 if differ else 0
