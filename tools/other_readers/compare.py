@@ -84,8 +84,8 @@ def main() -> int:
                 differ.append(f"{what}, {name}: {state} {failures}, ours {ours.verdict} {sorted(ours.codes)}")
     for kind in sorted(count):
         print(
-            f"{kind}: {count[kind]} tried, {same[kind]} the same, {unread[kind]} read by neither, {worded[kind]} found by "
-            "both, with codes of the other reader only"
+            f"{kind}: {count[kind]} tried, {same[kind]} the same, {unread[kind]} read by neither, {worded[kind]} found "
+            "by both, with codes of the other reader only"
         )
     print(f"{len(differ)} differ")
     print("\n".join(differ))

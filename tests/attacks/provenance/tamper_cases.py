@@ -134,8 +134,14 @@ def _swapped(world: World) -> Iterator[Files]:
     yield {"f.mkv": world.mkv, "f.c2pa": world.other_sidecar}
 
 
+def _renamed(world: World) -> Iterator[Files]:
+    for data in (world.mp4, world.png, world.jpg):
+        yield from ({name: data} for name in ("f.mkv", "f.webm", "f.exr", "f.png", "f.avi", "f.txt", "f"))
+
+
 def _sidecars(world: World) -> Iterator[Files]:
-    yield {"f.mkv": flipped(world.mkv, len(world.mkv) // 2), "f.c2pa": world.sidecar}
+    for at in (0, len(world.mkv) // 2):
+        yield {"f.mkv": flipped(world.mkv, at), "f.c2pa": world.sidecar}
     yield {"f.mkv": world.mkv, "f.c2pa": flipped(world.sidecar, len(world.sidecar) // 3, 0x10)}
     yield {"f.mkv": world.mkv, "f.c2pa": world.sidecar[:500]}
     yield {"f.mkv": world.mkv, "f.c2pa": b"garbage"}
@@ -223,6 +229,7 @@ LOST = {"integrity": "absent", "signature": "absent", "trust": "absent"}
 
 CASES = [
     Case("untouched", "nothing", HOLDS, lambda world: ({n: d} for n, d in world.untouched()), SIGNED),
+    Case("renamed", "MP4, PNG, JPEG: called by a name of another kind of file", HOLDS, _renamed, SIGNED),
     Case("mp4 boxes", "MP4: a bit flipped in any box, in its size, type or content", BROKEN, _mp4_flips),
     Case("store", "MP4: a bit flipped in claim, signature or any assertion of the credentials", BROKEN, _store_flips),
     Case("png chunks", "PNG: a bit flipped in any chunk", BROKEN, _chunk_flips),
