@@ -277,11 +277,11 @@ def swap(
 ) -> SwapReport:
     """Replace the performer's face in footage by the lender's; mark, sign and log the result.
 
-    ``output`` is ``renders/FOOTAGE.mp4`` in the project when None, of a protected witness ``renders/PERFORMER.mp4``
-    (``.mov`` or ``.mkv`` for such footage); ``preset`` and ``device`` are the project's own. ``codec`` is ``h264``,
-    ``h265``, ``prores``, ``ffv1`` or ``vp9``, the container's default when None. ``encoder`` names one of FFmpeg's
-    encoders, for hardware. Interrupted, the same call goes on; ``note`` is told so. See
-    :func:`countenance.render.render`, also for what it raises.
+    ``output`` is ``renders/FOOTAGE.mp4`` in the project when None (``.mov`` or ``.mkv`` for such footage); where a
+    witness is hidden it has a neutral name, the same each time (:func:`countenance.render.names.default_output`).
+    ``preset`` and ``device`` are the project's own. ``codec`` is ``h264``, ``h265``, ``prores``, ``ffv1`` or ``vp9``,
+    the container's default when None. ``encoder`` names one of FFmpeg's encoders, for hardware. Interrupted, the same
+    call goes on; ``note`` is told so. See :func:`countenance.render.render`, also for what it raises.
 
     Args:
         quality: ``draft``, ``good`` or ``film``, see :data:`countenance.conversion.quality.QUALITIES`.
@@ -298,19 +298,17 @@ def swap(
     """
     from countenance.conversion.quality import settings_for
     from countenance.render import Extras, render
+    from countenance.render.names import default_output
 
     opened, source = opened_project(project), Path(footage)
     opened.require_person(lender)
     opened.require_person(performer)
-    suffix = source.suffix.lower() if source.suffix.lower() in (".mov", ".mkv") else ".mp4"
-    # Footage is often called after whom it shows.
-    name = performer if opened.protects(performer) else source.stem
     return render(
         opened,
         source,
         lender=lender,
         performer=performer,
-        output=opened.renders_dir / f"{name}{suffix}" if output is None else Path(output),
+        output=default_output(opened, source, lender, performer) if output is None else Path(output),
         preset=preset or opened.config.preset,
         device=device or opened.config.device,
         overwrite=overwrite,

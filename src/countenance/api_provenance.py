@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from countenance.errors import InputError
+from countenance.errors import InputError, MediaError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -74,6 +74,8 @@ def attest(
     from countenance.provenance.identity import watermark_secret
 
     source = Path(recording)
+    if not source.is_file():
+        raise MediaError(f"There is no file {source}. Check the name and the folder.")
     identity = signer_named(user_data_dir(), name)
     path = Path(statement)
     try:

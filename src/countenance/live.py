@@ -127,7 +127,7 @@ class LiveView:
             return
         pairs = run.preview()
         if pairs and self._may_be_shown(pairs, facts, record):
-            text = label_text(synthetic=record.synthetic)
+            text = label_text(synthetic=record.synthetic, language=record.language)
             self._write_preview(self._marked(pairs, facts, text), facts, record, text)
 
     def _may_be_shown(

@@ -205,6 +205,10 @@ class Project:
         noted = {unicodedata.normalize("NFC", name).casefold() for name in self.config.protected_witnesses}
         return unicodedata.normalize("NFC", person).casefold() in noted
 
+    def hides_footage(self, performer: str) -> bool:
+        """Whether nothing may say which footage of a performer was used, nor where, when and on what it was filmed."""
+        return self.config.purpose == "double" or self.protects(performer)
+
     def has_record(self, performer: str) -> bool:
         """Whether there is a consent record to compare a performer's faces with; never of a protected witness."""
         return self.consent_path(performer).exists() and not self.protects(performer)

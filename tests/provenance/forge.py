@@ -37,7 +37,10 @@ def certificate(
     begins: datetime | None = None,
     ends: datetime | None = None,
     authority: bool = False,
+    path_length: int | None = None,
+    signs_certificates: bool = True,
     use: x509.ObjectIdentifier = ExtendedKeyUsageOID.EMAIL_PROTECTION,
+    hashed_by: hashes.HashAlgorithm | None = hashes.SHA256(),  # noqa: B008 - has no state
 ) -> x509.Certificate:
     """A certificate as C2PA wants it, but for what is asked otherwise."""
     now = datetime.now(UTC)
@@ -60,9 +63,14 @@ def certificate(
         .serial_number(x509.random_serial_number() | 1 << 158)  # always of one length
         .not_valid_before(begins or now - timedelta(days=1))
         .not_valid_after(ends or now + timedelta(days=365))
-        .add_extension(x509.BasicConstraints(ca=authority, path_length=None), critical=True)
+        .add_extension(x509.BasicConstraints(ca=authority, path_length=path_length), critical=True)
         .add_extension(
-            x509.KeyUsage(digital_signature=not authority, key_cert_sign=authority, crl_sign=authority, **usage),
+            x509.KeyUsage(
+                digital_signature=not authority,
+                key_cert_sign=authority and signs_certificates,
+                crl_sign=authority,
+                **usage,
+            ),
             critical=True,
         )
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key), critical=False)
@@ -70,7 +78,7 @@ def certificate(
     )
     if not authority:
         draft = draft.add_extension(x509.ExtendedKeyUsage([use]), critical=False)
-    return draft.sign(issuer_key, hashes.SHA256())
+    return draft.sign(issuer_key, hashed_by)
 
 
 class Authority:
@@ -97,12 +105,29 @@ class Authority:
         settings = {"issuer": self.name} | change
         return certificate(self.signer_key.public_key(), self.key, **settings)  # type: ignore[arg-type]
 
-    def _identity(self, leaf: x509.Certificate) -> SigningIdentity:
+    def below(
+        self, *links: dict[str, object], leaf: dict[str, object] | None = None, missing: bool = False
+    ) -> SigningIdentity:
+        """An identity under intermediate authorities, each as C2PA wants it but for the changes in its ``links``.
+
+        From the top down; ``missing`` leaves them out of what is put into the file.
+        """
+        issuer, issuer_key, chain = self.name, self.key, list[x509.Certificate]()
+        for number, change in enumerate(links):
+            key, subject = ec.generate_private_key(ec.SECP256R1()), f"Forged desk {number}"
+            settings = {"subject": subject, "issuer": issuer, "authority": True} | change
+            chain.insert(0, certificate(key.public_key(), issuer_key, **settings))  # type: ignore[arg-type]
+            issuer, issuer_key = subject, key
+        signer = certificate(self.signer_key.public_key(), issuer_key, issuer=issuer, **(leaf or {}))  # type: ignore[arg-type]
+        return self._identity(signer, [] if missing else chain)
+
+    def _identity(self, leaf: x509.Certificate, between: list[x509.Certificate] | None = None) -> SigningIdentity:
         form = serialization.PrivateFormat.PKCS8
         encoding = serialization.Encoding.PEM
-        leaf_pem, top_pem = (one.public_bytes(encoding).decode("ascii") for one in (leaf, self.certificate))
+        chain = [leaf, *(between or []), self.certificate]
+        pem = [one.public_bytes(encoding).decode("ascii") for one in chain]
         key_pem = self.signer_key.private_bytes(encoding, form, serialization.NoEncryption()).decode("ascii")
-        return SigningIdentity(leaf_pem + top_pem, top_pem, key_pem)
+        return SigningIdentity("".join(pem), pem[-1], key_pem)
 
     def exchanged(self, png: bytes, identity: SigningIdentity, **change: object) -> bytes:
         """A signed PNG with another certificate of the same key in it, and a signature that holds."""

@@ -27,6 +27,7 @@ from countenance.consent.keys import generate_key
 from countenance.consent.ledger import Ledger
 from countenance.consent.record import parse_record
 from countenance.consent.revoke import revoke
+from countenance.consent.statement import LANGUAGES
 from countenance.consent.template import enrol, save_template
 from countenance.conversion.screens import AGES_TO_JUDGE
 from countenance.curves import curves_png
@@ -100,7 +101,11 @@ class Story:
 
 @pytest.fixture(scope="session")
 def told(tmp_path_factory: pytest.TempPathFactory) -> Story:
-    root = tmp_path_factory.mktemp("film")
+    return tell(tmp_path_factory.mktemp("film"))
+
+
+def tell(root: Path, **terms: str) -> Story:
+    """A project in which both agreed, and a model that was trained."""
     project = Project.create(root / "film", title="A title of its own", purpose="double")
     embeddings = np.random.default_rng(0).normal(0, 0.02, (24, 128))
     embeddings[:, 0] += 1.0
@@ -110,7 +115,7 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> Story:
     key = generate_key(root / "vera.key", "correct horse battery")
     template = enrol(embeddings, [30.0], embedder_id=EMBEDDER_ID)
     save_template(project.template_path(LENDER), template, project.key())
-    accept_record(project, LENDER, signed_record(project, LENDER, key, synthetic=True))
+    accept_record(project, LENDER, signed_record(project, LENDER, key, synthetic=True, **terms))
     performer_agrees(project, PERFORMER)
     permit = require_consent(
         project, LENDER, PERFORMER, act="train", embeddings=embeddings, performer_embeddings=performer_faces()
@@ -153,6 +158,22 @@ def test_the_preview_is_proven_and_names_nobody(story: Story) -> None:
     for name, data in story.files().items():
         for word in (LENDER, PERFORMER, "A title of its own", str(story.project.root)):
             assert word.encode() not in data, (name, word)
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_the_label_speaks_the_record_s_language(language: str, tmp_path: Path) -> None:
+    story = tell(tmp_path, language=language)
+    view = story.view()
+    view(FakeRun(), story.facts)
+    words = label_text(synthetic=True, language=language)
+    found = verify_file(view.preview, trusted_pem=story.identity.authority_pem)
+    assert found.claim is not None
+    assert (found.verdict, found.marks.watermark.state, found.claim.label_text) == ("holds", "matches", words)
+    picture = np.asarray(Image.open(view.preview).convert("RGB"))
+    plate = label_plate(picture.shape[:2], words)
+    height, width = plate.rgb.shape[:2]
+    there = picture[plate.top : plate.top + height, plate.left : plate.left + width]
+    assert np.abs(there.astype(int) - plate.rgb).mean() < 8.0
 
 
 def test_a_changed_preview_is_broken_and_a_cut_out_swap_still_has_the_watermark(story: Story) -> None:

@@ -42,7 +42,8 @@ __all__ = ["swap"]
     "--output",
     metavar="FILE",
     type=click.Path(path_type=Path),
-    help="The render: .mp4, .mov, .mkv or .webm; in the project's renders/ if not given.",
+    help="The render: .mp4, .mov, .mkv or .webm; in the project's renders/ if not given, of a hidden witness under a "
+    "neutral name.",
 )
 @click.option(
     "--codec",

@@ -7,14 +7,14 @@ import math
 import os
 import sys
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from countenance.errors import CountenanceError, InputError
+from countenance.errors import CountenanceError, InputError, OutputError
 from countenance.project import PROJECT_PASSPHRASE, passphrase_from_environment
 
 if TYPE_CHECKING:
@@ -82,7 +82,8 @@ class Command(click.Command):
         except CountenanceError as error:
             if ctx.params.get("as_json"):
                 told = {"error": {"kind": type(error).__name__, "message": fail_sentence(error)}}
-                click.echo(json.dumps(told, ensure_ascii=False, indent=2))
+                with suppress(OSError):  # the sentence on stderr has to do
+                    click.echo(_json(told))
             raise
 
 
@@ -189,8 +190,30 @@ def key_passphrase(
 
 
 def answer(facts: Mapping[str, Any], text: str, *, as_json: bool) -> None:
-    """Print the answer: ``facts`` as JSON, or ``text`` for people."""
-    click.echo(json.dumps(plain(facts), ensure_ascii=False, indent=2, allow_nan=False) if as_json else text)
+    """Print the answer: ``facts`` as JSON, or ``text`` for people.
+
+    Bytes of a file's name that are no UTF-8 are written as escapes, which JSON reads back.
+
+    Raises:
+        OutputError: standard output goes into a file that cannot be written.
+    """
+    try:
+        click.echo(_json(plain(facts)) if as_json else _utf8(text))
+    except BrokenPipeError:
+        raise  # who reads it has seen enough
+    except OSError as error:
+        raise OutputError(
+            f"The answer cannot be written ({error.strerror}); the work itself is done. Free some space, or send the "
+            "answer elsewhere."
+        ) from error
+
+
+def _json(value: Any) -> str:
+    return _utf8(json.dumps(value, ensure_ascii=False, indent=2, allow_nan=False))
+
+
+def _utf8(text: str) -> str:
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def plain(value: Any) -> Any:

@@ -77,11 +77,13 @@ def verify(
       countenance verify theirs.mp4 --trust their-authority.crt
     """
     from countenance import api
+    from countenance.provenance.installation import read_authorities
     from countenance.provenance.papers import paper_kind, verify_paper
+    from countenance.provenance.signed_document import own_authority_pem
 
     kind = paper_kind(file)
     if kind is not None:
-        paper = verify_paper(file, kind)
+        paper = verify_paper(file, kind, trusted_pem=own_authority_pem() + read_authorities(trust))
         answer(paper.to_dict(), paper.to_text(), as_json=as_json)
         return paper.exit_code
     result = api.verify(

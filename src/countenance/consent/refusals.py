@@ -20,7 +20,7 @@ __all__ = ["refusals_entered"]
 def refusals_entered(project: Project, **about: str) -> Iterator[None]:
     """Enter what the screens refuse in this block; the refusal goes on as it is. The gate enters its own ones.
 
-    The sentence names the footage. A protected witness's is not named: there the row says only which screen it was.
+    The sentence names the footage. A hidden witness's is not named: there the row says only which screen it was.
 
     Args:
         project: whose ledger.
@@ -33,7 +33,9 @@ def refusals_entered(project: Project, **about: str) -> Iterator[None]:
         yield
     except (MinorError, SexualContentError) as error:
         reason = str(error)[:2000]
-        if any(project.protects(about[role]) for role in ("person", "performer") if role in about):
+        performer = about.get("performer", "")
+        hidden = any(project.protects(name) for name in (about.get("person", ""), performer))
+        if hidden or (about.get("act") == "swap" and project.hides_footage(performer)):
             what = "an apparent age" if isinstance(error, MinorError) else "sexual content"
             reason = f"A screen refused footage of a protected witness for {what}."
         Ledger(project.ledger_path).append("refusal", {**about, "reason": reason})

@@ -51,6 +51,7 @@ _EMBEDDED = {
     ".m4a": "audio/mp4",
 }
 _BESIDE = {".mkv": "video/x-matroska", ".webm": "video/webm", ".exr": "image/x-exr"}
+_BESIDE_MAGIC = (b"\x1a\x45\xdf\xa3", b"\x76\x2f\x31\x01")  # their first four bytes: EBML, OpenEXR
 
 # What a manifest store consists of: the description box of the store, and two labels inside.
 _STORE_MARKS = (
@@ -100,6 +101,15 @@ def media_type(path: Path) -> str | None:
 def parent_type(path: Path) -> str:
     """MIME type of a parent by its suffix; footage may be of a kind that we do not mark ourselves."""
     return media_type(path) or "application/octet-stream"
+
+
+def _true_type(path: Path) -> str | None:
+    """As :func:`media_type`, but None for what is only called Matroska, WebM or EXR: an MP4 can have any name."""
+    kind = media_type(path)
+    if kind not in _BESIDE.values():
+        return kind
+    with path.open("rb") as stream:
+        return kind if stream.read(4) in _BESIDE_MAGIC else None
 
 
 def embeds(path: Path) -> bool:
@@ -200,7 +210,7 @@ def read_store(
         c2pa.C2paError: the file or its credentials cannot be parsed, or the credentials lie on the network.
         OSError: the file cannot be read.
     """
-    kind = kind or media_type(path)
+    kind = kind or _true_type(path)
     manifest = None if kind in _EMBEDDED.values() else _read_sidecar(path)
     if manifest is None and kind in _BESIDE.values():
         return None

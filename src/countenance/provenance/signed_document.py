@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from joserfc import jws
@@ -27,6 +27,7 @@ from joserfc.jws import GeneralJSONSerialization, JWSRegistry
 from countenance.consent.clock import parse_time
 from countenance.consent.strict_json import canonical, loads
 from countenance.errors import ConsentError, IntegrityError, MarkError
+from countenance.provenance.chain import leads_to_known_authority
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -72,7 +73,7 @@ class SignedDocument:
     """A document whose signature holds.
 
     ``payload`` is what was signed; ``signer`` the certificate's name; ``trusted`` whether an authority that this
-    computer knows issued that certificate, valid at the time that the document states.
+    computer knows vouches for that certificate, directly or over others, valid at the time that the document states.
     """
 
     payload: dict[str, Any]
@@ -179,18 +180,10 @@ def _chain(header: Mapping[str, Any]) -> list[x509.Certificate]:
 
 
 def _trusted(chain: list[x509.Certificate], anchors_pem: str, payload: Mapping[str, Any]) -> bool:
-    """Issued by an authority that we hold ourselves (never one that only came along), and valid when it was stated."""
+    """Vouched for by an authority that we hold ourselves (never one that only came along), when it was stated."""
     stated = parse_time(str(payload["time"]))
-    signer = chain[0]
-    if not signer.not_valid_before_utc <= stated <= signer.not_valid_after_utc or not anchors_pem:
-        return False
-    for anchor in x509.load_pem_x509_certificates(anchors_pem.encode("ascii")):
-        try:
-            signer.verify_directly_issued_by(anchor)
-        except (InvalidSignature, ValueError, TypeError):
-            continue
-        return True
-    return False
+    anchors = x509.load_pem_x509_certificates(anchors_pem.encode("ascii")) if anchors_pem else []
+    return leads_to_known_authority(chain, anchors, stated)
 
 
 def _name(certificate: x509.Certificate) -> str:

@@ -16,6 +16,7 @@ from countenance.atomic import kept_folder
 from countenance.conversion.resume import require_space, told
 from countenance.errors import CountenanceError, NoFaceError, RefusedError
 from countenance.render.job import Job, own_identity
+from countenance.render.names import told_of_names
 from countenance.render.outputs import Extras, SwapReport, review_path
 from countenance.render.places import check_paths, publish, publish_folder, remove_stale
 
@@ -92,7 +93,8 @@ def render(
         identity: who signs; this installation when None.
         load: gives the trained model.
         progress: told the number of finished frames.
-        note: told in a sentence when an interrupted render goes on or begins anew, or there is nothing to review.
+        note: told in a sentence when an interrupted render goes on or begins anew, there is nothing to review, or a
+            chosen name contains that of a hidden witness's footage.
 
     Raises:
         ConsentError: no record covers this lender, these faces, this purpose and time, or it requires the label, which
@@ -160,9 +162,12 @@ def _made(
     signer = identity or own_identity()
     store, footage = job.store(kept.path, permit, faces, template, swapper.facts)
     patches = None if apart is None else job.patch_folder(apart.path, store, permit, footage, signer)
-    sentence = told(store, output)
-    if note is not None and sentence is not None:
-        note(sentence)
+    sentences = [told(store, output)]
+    if job.hides_footage(permit):
+        sentences.append(told_of_names(job.footage, [output, *([wanted.patches] if wanted.patches else [])]))
+    for sentence in sentences:
+        if note is not None and sentence is not None:
+            note(sentence)
     unsigned, signed = (kept.path / f"{name}{output.suffix.lower()}" for name in ("render", "signed"))
     report = job.convert(unsigned, store, permit, swapper, template, perception, patches, progress)
     footage.require_unchanged()

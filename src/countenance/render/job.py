@@ -151,7 +151,7 @@ class Job:
 
     def hides_footage(self, permit: Permit) -> bool:
         """Whether nothing in an output may say which footage it was, nor where, when and on what it was filmed."""
-        return permit.purpose == "double" or self.project.protects(permit.performer)
+        return permit.purpose == "double" or self.project.hides_footage(permit.performer)
 
     def store(
         self,
@@ -168,7 +168,8 @@ class Job:
 
         footage = FootageFacts.of(self.footage)
         made_from = {
-            "footage": footage.sha256,
+            # By the key, as the folder can lie outside the project: who has a copy could confirm a plain hash.
+            "footage": self.project.key().derive(bytes.fromhex(footage.sha256), "footage of a render").hex(),
             "settings": json.dumps(
                 [
                     asdict(self.settings),

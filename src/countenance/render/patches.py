@@ -59,7 +59,8 @@ class PatchFolder:
         folder: for the pictures, in a private folder that holds nothing else.
         form: ``png`` or ``exr``.
         info: the footage.
-        footage_sha256: of its bytes; None where nothing may lead back to it.
+        footage_sha256: of its bytes; None where nothing may lead back to it: then pts count from the first frame, too,
+            whose own can be a camera's running clock.
         signer: signs each picture.
     """
 
@@ -68,6 +69,7 @@ class PatchFolder:
     ) -> None:
         self.folder, self._form, self._info, self._signer = folder, form, info, signer
         self._footage_sha256 = footage_sha256
+        self._zero_pts = info.start_pts if footage_sha256 is None else 0
         self._lines: list[str] = []
         self._new: list[Path] = []
         self._segments = self._files = 0
@@ -139,7 +141,7 @@ class PatchFolder:
         start = info.start_pts * info.time_base
         row = {
             "index": frame.index,
-            "pts": frame.pts,
+            "pts": frame.pts - self._zero_pts,
             "timecode": timecode(frame.pts_seconds - start, info.average_rate),
             "shot": shot,
             "layers": layers,

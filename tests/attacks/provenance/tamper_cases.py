@@ -11,9 +11,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import chain
 from typing import TYPE_CHECKING
+from unittest.mock import patch
 
 import av
 from boxes import jpeg_segments, jumbf_boxes, jumbf_headers, mp4_boxes, mp4_store, padding
+from chains import CHAINS, EXPIRED, Chain
 from cryptography.x509.oid import ExtendedKeyUsageOID
 from forge import box_content, png_chunks, png_store, with_png_store
 from timestamps import restamped
@@ -132,8 +134,14 @@ def _swapped(world: World) -> Iterator[Files]:
     yield {"f.mkv": world.mkv, "f.c2pa": world.other_sidecar}
 
 
+def _renamed(world: World) -> Iterator[Files]:
+    for data in (world.mp4, world.png, world.jpg):
+        yield from ({name: data} for name in ("f.mkv", "f.webm", "f.exr", "f.png", "f.avi", "f.txt", "f"))
+
+
 def _sidecars(world: World) -> Iterator[Files]:
-    yield {"f.mkv": flipped(world.mkv, len(world.mkv) // 2), "f.c2pa": world.sidecar}
+    for at in (0, len(world.mkv) // 2):
+        yield {"f.mkv": flipped(world.mkv, at), "f.c2pa": world.sidecar}
     yield {"f.mkv": world.mkv, "f.c2pa": flipped(world.sidecar, len(world.sidecar) // 3, 0x10)}
     yield {"f.mkv": world.mkv, "f.c2pa": world.sidecar[:500]}
     yield {"f.mkv": world.mkv, "f.c2pa": b"garbage"}
@@ -152,6 +160,27 @@ def _png(*, signed: bytes) -> Iterator[Files]:
 
 def _certificate(**change: object) -> Callable[[World], Iterator[Files]]:
     return lambda world: _png(signed=world.authority.exchanged(world.png, world.identity, **change))
+
+
+def _chain(chain: Chain) -> Case:
+    def make(world: World) -> Iterator[Files]:
+        with patch("countenance.provenance.sign._require_trusted"):  # our signer makes none that does not hold
+            yield {"f.png": world.signed_png(by=chain.make(world.authority))}
+
+    if chain.trusted:
+        return Case(chain.name, chain.what, HOLDS, make, SIGNED)
+    return Case(chain.name, chain.what, UNPROVEN, make, NOT_BYTES | {"trust": "unknown_signer"})
+
+
+def _stamped_chain(days_ago: float) -> Callable[[World], Iterator[Files]]:
+    """A timestamp of so many days ago; the intermediate authority's certificate is over now."""
+
+    def make(world: World) -> Iterator[Files]:
+        with patch("countenance.provenance.sign._require_trusted"):
+            png = world.stamped(world.authority.below(EXPIRED, leaf={"begins": _ago(900)}))
+        yield {"f.png": with_png_store(png, restamped(png_store(png), world.clock, _ago(days_ago)))}
+
+    return make
 
 
 def _ago(days: float) -> datetime:
@@ -200,6 +229,7 @@ LOST = {"integrity": "absent", "signature": "absent", "trust": "absent"}
 
 CASES = [
     Case("untouched", "nothing", HOLDS, lambda world: ({n: d} for n, d in world.untouched()), SIGNED),
+    Case("renamed", "MP4, PNG, JPEG: called by a name of another kind of file", HOLDS, _renamed, SIGNED),
     Case("mp4 boxes", "MP4: a bit flipped in any box, in its size, type or content", BROKEN, _mp4_flips),
     Case("store", "MP4: a bit flipped in claim, signature or any assertion of the credentials", BROKEN, _store_flips),
     Case("png chunks", "PNG: a bit flipped in any chunk", BROKEN, _chunk_flips),
@@ -295,6 +325,21 @@ CASES = [
         "the same names in certificate and authority, other keys",
         UNPROVEN,
         lambda world: _png(signed=world.signed_png(by=world.impostor)),
+        NOT_BYTES | {"trust": "unknown_signer"},
+    ),
+    *(_chain(chain) for chain in CHAINS),
+    Case(
+        "between over, stamped",
+        "intermediate authority's certificate over, trusted timestamp from its days",
+        HOLDS,
+        _stamped_chain(100),
+        SIGNED | {"time": "stamped"},
+    ),
+    Case(
+        "between over, stamped late",
+        "intermediate authority's certificate over, trusted timestamp from after its end",
+        UNPROVEN,
+        _stamped_chain(5),
         NOT_BYTES | {"trust": "unknown_signer"},
     ),
     Case("clock ahead", "signer's clock a day ahead", UNPROVEN, _made_in(24), SIGNED | {"time": "ahead"}),

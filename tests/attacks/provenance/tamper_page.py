@@ -15,7 +15,7 @@ HEAD = """# What tampering shows
 
 What somebody may do to a signed file, and what `countenance verify` answers. Each row is a test
 (`tests/attacks/provenance/test_tamper_matrix.py`), done in every way that it names; this page is written from the same
-list.
+list. The chains of certificates are tried on ledger exports and certificates of destruction, too (`test_chains.py`).
 
 `broken`: there are credentials, and they do not hold. `unproven`: nothing is proven, in either direction. `holds`: see
 [Verification](verification.md), also for what each of them does *not* mean.

@@ -108,11 +108,14 @@ class World:
 
     @cached_property
     def stamped_png(self) -> bytes:
+        return self.stamped(self.identity)
+
+    def stamped(self, identity: SigningIdentity) -> bytes:
         """A PNG with a timestamp, which is asked for as for a video."""
         draft, final = self.folder / "draft.png", self.folder / "stamped.png"
         Image.fromarray(picture(10)).save(draft, "PNG")
         with self.clock.serving() as (url, asked):
-            by = dataclasses.replace(self.identity, timestamp_url=url)
+            by = dataclasses.replace(identity, timestamp_url=url)
             sign_file(draft, final, parent=self.footage, claim=self.claim, identity=by)
         assert len(asked) == 1
         return final.read_bytes()
