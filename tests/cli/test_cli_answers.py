@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from cli_world import Runs
 
 PROGRAM = (sys.executable, "-c", "from countenance.cli import main; main()")
 
@@ -44,3 +45,8 @@ def test_a_file_name_that_is_no_text(film: Path, home: Path) -> None:
     told = verified(film, home, os.fsdecode(b"gone\xff.mp4"), "--json")
     assert told.returncode == 2
     assert "gone\udcff.mp4" in json.loads(told.stdout.decode("utf-8"))["error"]["message"]
+
+
+@pytest.mark.parametrize("name", [".", "/", "gone.mp4"])
+def test_attest_of_what_is_no_file(name: str, countenance: Runs) -> None:
+    countenance("attest", name, "--statement", "account.md", "--as", "Ida Holm").fails("There is no file")

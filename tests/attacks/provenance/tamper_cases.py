@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import io
 import struct
 import zlib
 from collections.abc import Callable, Iterator, Mapping
@@ -13,7 +12,6 @@ from itertools import chain
 from typing import TYPE_CHECKING
 from unittest.mock import patch
 
-import av
 from boxes import jpeg_segments, jumbf_boxes, jumbf_headers, mp4_boxes, mp4_store, padding
 from chains import CHAINS, EXPIRED, Chain
 from cryptography.x509.oid import ExtendedKeyUsageOID
@@ -389,15 +387,3 @@ CASES = [
         unseen="The segment is left out of the hash that it holds.",
     ),
 ]
-
-
-def remux(data: bytes) -> bytes:
-    """The same packets in a new MP4."""
-    out = io.BytesIO()
-    with av.open(io.BytesIO(data)) as source, av.open(out, "w", format="mp4") as target:
-        stream = target.add_stream_from_template(source.streams.video[0])
-        for packet in source.demux(video=0):
-            if packet.dts is not None:
-                packet.stream = stream
-                target.mux(packet)
-    return out.getvalue()
