@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import io
 import struct
 import zlib
 from collections.abc import Callable, Iterator, Mapping
@@ -13,7 +12,6 @@ from itertools import chain
 from typing import TYPE_CHECKING
 from unittest.mock import patch
 
-import av
 from boxes import jpeg_segments, jumbf_boxes, jumbf_headers, mp4_boxes, mp4_store, padding
 from chains import CHAINS, EXPIRED, Chain
 from cryptography.x509.oid import ExtendedKeyUsageOID
@@ -222,7 +220,6 @@ def _parent_in_store(world: World) -> Iterator[Files]:
     yield {"f.mp4": flipped(world.child, start + first)}
 
 
-OLD = {"begins": _ago(900), "ends": _ago(10)}
 NOT_BYTES = {"integrity": "intact", "signature": "valid"}
 SIGNED = NOT_BYTES | {"trust": "trusted"}
 LOST = {"integrity": "absent", "signature": "absent", "trust": "absent"}
@@ -263,21 +260,21 @@ CASES = [
         "expired",
         "certificate over, no timestamp",
         UNPROVEN,
-        _certificate(**OLD),
+        _certificate(**EXPIRED),
         NOT_BYTES | {"trust": "outside_validity", "time": "expired"},
     ),
     Case(
         "expired, stamped",
         "certificate over, trusted timestamp from its days",
         HOLDS,
-        _stamped(100, **OLD),
+        _stamped(100, **EXPIRED),
         SIGNED | {"time": "stamped"},
     ),
     Case(
         "stamped too late",
         "certificate over, trusted timestamp from after its end",
         UNPROVEN,
-        _stamped(5, **OLD),
+        _stamped(5, **EXPIRED),
         NOT_BYTES | {"trust": "outside_validity", "time": "stamped_outside"},
     ),
     Case(
@@ -389,15 +386,3 @@ CASES = [
         unseen="The segment is left out of the hash that it holds.",
     ),
 ]
-
-
-def remux(data: bytes) -> bytes:
-    """The same packets in a new MP4."""
-    out = io.BytesIO()
-    with av.open(io.BytesIO(data)) as source, av.open(out, "w", format="mp4") as target:
-        stream = target.add_stream_from_template(source.streams.video[0])
-        for packet in source.demux(video=0):
-            if packet.dts is not None:
-                packet.stream = stream
-                target.mux(packet)
-    return out.getvalue()

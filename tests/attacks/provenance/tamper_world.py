@@ -15,7 +15,7 @@ import numpy as np
 from boxes import mp4_boxes
 from forge import Authority
 from PIL import Image
-from tamper_cases import flipped, remux
+from tamper_cases import flipped
 from timestamps import TimestampAuthority
 
 from countenance.provenance.identity import SigningIdentity
@@ -39,6 +39,18 @@ def clip(path: Path, seed: int) -> Path:
             out.mux(stream.encode(av.VideoFrame.from_ndarray(picture(seed + number), format="rgb24")))
         out.mux(stream.encode())
     return path
+
+
+def remux(data: bytes) -> bytes:
+    """The same packets in a new MP4."""
+    out = io.BytesIO()
+    with av.open(io.BytesIO(data)) as source, av.open(out, "w", format="mp4") as target:
+        stream = target.add_stream_from_template(source.streams.video[0])
+        for packet in source.demux(video=0):
+            if packet.dts is not None:
+                packet.stream = stream
+                target.mux(packet)
+    return out.getvalue()
 
 
 class World:
