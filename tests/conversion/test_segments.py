@@ -13,8 +13,9 @@ import numpy as np
 import pytest
 from fake_world import PERFORMER, Face, World, picture, swap_identity
 
-from countenance.conversion import state
+from countenance.conversion import segments, state
 from countenance.conversion.pipeline import convert
+from countenance.conversion.resume import told
 from countenance.conversion.segments import SegmentStore
 from countenance.conversion.settings import ConvertSettings
 from countenance.errors import OutputError
@@ -207,6 +208,21 @@ def test_other_footage_or_settings_begin_anew(clip: Path, tmp_path: Path) -> Non
         _run(clip, work, out, progress=_stops_after(40), made_from={"footage": "b", "settings": "x"})
     store = SegmentStore(work, KEY, {"footage": "a", "settings": "x"})
     assert (store.differs, store.next_frame) == (("footage",), 0)
+    assert list(work.iterdir()) == []
+
+
+def test_what_an_earlier_program_left_begins_anew(clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Development versions have one number: the schema tells them apart."""
+    work, out = _made(tmp_path / "work"), tmp_path / "out.mov"
+    with monkeypatch.context() as earlier, pytest.raises(KeyboardInterrupt):
+        earlier.setattr(segments, "_SCHEMA", segments._SCHEMA - 1)
+        _run(clip, work, out, progress=_stops_after(40))
+    assert (work / "state.json").exists()
+    store = SegmentStore(work, KEY, {"footage": "a"})
+    assert (store.differs, store.next_frame) == (("program",), 0)
+    assert told(store, out) == (
+        "The unfinished render of out.mov was made by another version of the program, so it begins anew."
+    )
     assert list(work.iterdir()) == []
 
 

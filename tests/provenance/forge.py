@@ -41,6 +41,7 @@ def certificate(
     signs_certificates: bool = True,
     use: x509.ObjectIdentifier = ExtendedKeyUsageOID.EMAIL_PROTECTION,
     hashed_by: hashes.HashAlgorithm | None = hashes.SHA256(),  # noqa: B008 - has no state
+    more: x509.ExtensionType | None = None,
 ) -> x509.Certificate:
     """A certificate as C2PA wants it, but for what is asked otherwise."""
     now = datetime.now(UTC)
@@ -78,6 +79,8 @@ def certificate(
     )
     if not authority:
         draft = draft.add_extension(x509.ExtendedKeyUsage([use]), critical=False)
+    if more is not None:
+        draft = draft.add_extension(more, critical=True)
     return draft.sign(issuer_key, hashed_by)
 
 

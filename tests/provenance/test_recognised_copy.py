@@ -125,5 +125,6 @@ def test_what_the_credentials_state_is_looked_for_when_it_cannot_be_read(
     signed = sign(tmp_path / "signed.mov", unsigned=whole)
     found = verify_file(signed, trusted_pem=identity.authority_pem)
     assert (found.integrity.state, found.marks.watermark.state) == ("intact", "matches")
-    unmarked = sign(tmp_path / "unmarked.mp4", unsigned=swap)
-    assert verify_file(unmarked, trusted_pem=identity.authority_pem).marks.watermark.state == "missing"
+    unmarked = verify_file(sign(tmp_path / "unmarked.mp4", unsigned=swap), trusted_pem=identity.authority_pem)
+    assert unmarked.marks.watermark.state == "missing"
+    assert unmarked.unread == ()  # its credentials say which mark it had: no register is asked

@@ -9,7 +9,7 @@ import torch
 
 from countenance.training.exported import ExportedModel
 from countenance.training.model import PEOPLE, GuidedModel
-from countenance.training.presets import PRESETS
+from countenance.training.presets import LATENT_SIDE, PRESETS
 
 SMALL_CINEMA = replace(PRESETS["cinema-256"], widths=(8, 8, 12, 12, 16), bottleneck=16)
 
@@ -33,6 +33,14 @@ def test_it_paints_what_the_model_paints(preset, person: str) -> None:
         assert (expected.base - reference).std() > 0.02
         assert torch.allclose(got.base, expected.base, atol=2e-5)  # of [0, 1]; a level is 4e-3
         assert torch.allclose(got.mask_logits, expected.mask_logits, atol=2e-5)
+
+
+@pytest.mark.parametrize(
+    "preset", [one for one in PRESETS.values() if one.family == "guided"], ids=lambda one: one.name
+)
+def test_the_latent_fits_every_decoder_as_it_is(preset) -> None:
+    """The model would enlarge it, the graph does not."""
+    assert preset.base_size == LATENT_SIDE * 2 ** len(preset.widths)
 
 
 def test_it_keeps_the_weights_of_when_it_was_made() -> None:

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 __all__ = ["SegmentStore", "SegmentWriter"]
 
 _STATE = "state.json"
-_SCHEMA = 2
+_SCHEMA = 3  # 3: other things are remembered of faces, other pictures are painted, and the footage's hash is keyed
 _SEALED = "unfinished render"
 _STATE_LIMIT = 256 * 2**20  # bytes; it is read whole
 
@@ -53,8 +53,8 @@ class SegmentStore:
             the first segment.
         complete: whether the last segment is the film's last.
         watermark: the id that finished pictures carry, and so the next ones must.
-        differs: keys of ``made_from`` in which what was found differs; ``("state",)`` when it cannot be read. It was
-            then deleted and the store is empty.
+        differs: keys of ``made_from`` in which what was found differs; ``("state",)`` when it cannot be read,
+            ``("program",)`` when a program of another schema wrote it. It was then deleted and the store is empty.
     """
 
     def __init__(self, folder: Path, key: ProjectKey, made_from: Mapping[str, str], watermark: bytes = b"") -> None:
@@ -123,11 +123,15 @@ class SegmentStore:
         except (OSError, ValueError, KeyError, TypeError, AttributeError, IntegrityError):
             self.differs = ("state",)
             return None
+        if body is None:
+            self.differs = ("program",)
+            return None
         names = sorted({*body["made_from"], *self._made_from})
         self.differs = tuple(name for name in names if body["made_from"].get(name) != self._made_from.get(name))
         return body
 
-    def _believed(self, path: Path) -> dict[str, Any]:
+    def _believed(self, path: Path) -> dict[str, Any] | None:
+        """What the file says; None of another schema, of which nothing can be taken up."""
         if path.stat().st_size > _STATE_LIMIT:
             raise ValueError("too large")
         code, _, text = path.read_text("utf-8").partition("\n")
@@ -135,7 +139,7 @@ class SegmentStore:
             raise ValueError("not written by this user's installation")
         body = json.loads(text)
         if body["schema"] != _SCHEMA:
-            raise ValueError("another schema")
+            return None
         if not all((self.folder / one["name"]).is_file() for one in body["segments"]):
             raise ValueError("a segment is gone")
         return {**body, "memory": json.loads(self._key.unseal(body["memory"].encode(), _SEALED))}

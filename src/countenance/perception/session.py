@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-__all__ = ["DEFAULT_THREADS", "NetworkSessions", "Session", "SessionProvider", "default_sessions"]
+__all__ = ["DEFAULT_THREADS", "NetworkSessions", "OnnxSession", "Session", "SessionProvider", "default_sessions"]
 
 
 def _usable_cores() -> int:
@@ -59,10 +59,15 @@ class SessionProvider(Protocol):
         ...
 
 
-class _OnnxSession:
-    """ONNX Runtime on the CPU. Safe to share between threads."""
+class OnnxSession:
+    """ONNX Runtime on the CPU. Safe to share between threads.
 
-    def __init__(self, model: bytes, threads: int) -> None:
+    Args:
+        model: the network as an ONNX file has it.
+        threads: inside the network.
+    """
+
+    def __init__(self, model: bytes, threads: int = DEFAULT_THREADS) -> None:
         import onnxruntime
 
         options = onnxruntime.SessionOptions()
@@ -74,6 +79,7 @@ class _OnnxSession:
         self._session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
 
     def run(self, inputs: Mapping[str, NDArray[np.generic]]) -> list[NDArray[np.float32]]:
+        """See :class:`Session`."""
         outputs: list[NDArray[np.float32]] = self._session.run(None, dict(inputs))
         return outputs
 
@@ -162,7 +168,7 @@ class NetworkSessions:
             file_name, model = SHIPPED[card_name].file_name, weights.read_shipped(card_name)
         else:
             file_name, model = weights.card(card_name).file_name, weights.read(card_name)
-        runtime = _LiteSession if file_name.endswith(".tflite") else _OnnxSession
+        runtime = _LiteSession if file_name.endswith(".tflite") else OnnxSession
         try:
             return runtime(_PREPARE.get(card_name, bytes)(model), self._threads)
         except Exception as error:  # three foreign libraries, each with errors of its own and no common root

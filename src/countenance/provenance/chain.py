@@ -30,6 +30,7 @@ _USES = frozenset(
     }
 )
 _MOST_BETWEEN = 3
+_UNREADABLE = (x509.ExtensionNotFound, x509.DuplicateExtension, x509.UnsupportedGeneralNameType)
 
 
 def leads_to_known_authority(
@@ -64,6 +65,8 @@ def leads_to_known_authority(
         verifier.verify(chain[0], list(chain[1:]))
     except VerificationError:
         return _issued_by_edwards(chain[0], anchors, when)
+    except x509.UnsupportedGeneralNameType:  # the path holds; who the signer is also called cannot be read
+        return False
     return True
 
 
@@ -74,14 +77,27 @@ def _issued_by_edwards(signer: x509.Certificate, anchors: Sequence[x509.Certific
             continue
         try:
             signer.verify_directly_issued_by(anchor)
-            found = anchor.extensions.get_extension_for_class(x509.BasicConstraints).value
+            authority = anchor.extensions.get_extension_for_class(x509.BasicConstraints).value.ca and _may_issue(anchor)
             uses = signer.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
-        except (InvalidSignature, ValueError, TypeError, x509.ExtensionNotFound):
+            understood = not any(_is_unknown_but_critical(one) for one in (*signer.extensions, *anchor.extensions))
+        except (InvalidSignature, ValueError, TypeError, *_UNREADABLE):
             continue
         valid = all(one.not_valid_before_utc <= when <= one.not_valid_after_utc for one in (signer, anchor))
-        if valid and found.ca and not _USES.isdisjoint(uses):
+        if valid and authority and understood and not _USES.isdisjoint(uses):
             return True
     return False
+
+
+def _may_issue(authority: x509.Certificate) -> bool:
+    """Where it says nothing of what its key is for, as those made by ``openssl req -x509``, it may."""
+    try:
+        return authority.extensions.get_extension_for_class(x509.KeyUsage).value.key_cert_sign
+    except x509.ExtensionNotFound:
+        return True
+
+
+def _is_unknown_but_critical(extension: x509.Extension[x509.ExtensionType]) -> bool:
+    return extension.critical and isinstance(extension.value, x509.UnrecognizedExtension)
 
 
 def _require_use(_policy: Policy, _certificate: x509.Certificate, uses: x509.ExtendedKeyUsage) -> None:

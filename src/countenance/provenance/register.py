@@ -25,6 +25,7 @@ from countenance.provenance import credentials
 from countenance.provenance.evidence import HARMLESS_TO_BYTES, signer_name
 from countenance.provenance.manifest import RenderClaim, read_claim
 from countenance.provenance.verify import verify_file
+from countenance.provenance.watermark_pattern import PAYLOAD_BYTES
 from countenance.provenance.watermark_recognise import recognise
 
 if TYPE_CHECKING:
@@ -193,9 +194,12 @@ class Register:
             return []
         with self._opened(write=False) as connection:
             try:
-                return [bytes.fromhex(one) for (one,) in connection.execute("SELECT DISTINCT watermark FROM renders")]
+                known = [bytes.fromhex(one) for (one,) in connection.execute("SELECT DISTINCT watermark FROM renders")]
             except (TypeError, ValueError) as error:
                 raise self._damaged() from error
+        if any(len(one) != PAYLOAD_BYTES for one in known):
+            raise self._damaged()
+        return known
 
     def entries(self) -> Iterator[Registered]:
         """All renders, by watermark, one after the other (raises IntegrityError, OutputError)."""
@@ -332,12 +336,13 @@ def read_recognition(data: bytes) -> tuple[tuple[Registered, ...], int]:
     """
     value = _answer(data)
     compared, renders = value.get("compared"), _renders(value)
-    if not renders or not isinstance(compared, int) or isinstance(compared, bool) or compared < 1:
+    if not renders or not isinstance(compared, int) or isinstance(compared, bool) or not 1 <= compared <= _MOST_IDS:
         raise ValueError(_NO_ANSWER)
     return renders, compared
 
 
 _NO_ANSWER = "it is not an answer of a register"
+_MOST_IDS = 2 ** (8 * PAYLOAD_BYTES)
 
 
 def _answer(data: bytes) -> dict[str, Any]:

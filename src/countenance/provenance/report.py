@@ -72,7 +72,8 @@ class Verification:
 
     ``attestation`` is the account that somebody signed together with the recording, where there is one; ``trace`` what
     a register answered, where one was asked; ``signer`` the name in the certificate, made fit for a terminal;
-    ``unread`` what the bits of a watermark say that could not be read, for a register that may know it.
+    ``unread`` what the bits of a watermark say that could not be read and that the file's credentials do not state, for
+    a register that may know it.
     """
 
     path: Path

@@ -190,7 +190,7 @@ def _screens(evidence: Evidence, claim: RenderClaim | None) -> Finding:
 def _watermark(
     path: Path, claim: RenderClaim | None, *, search: bool, secret: bytes | None
 ) -> tuple[Finding, tuple[bytes, ...]]:
-    """The finding, and the evidence of a mark that could not be read."""
+    """The finding, and the evidence of a mark that could not be read and that no credentials state."""
     if not search:
         return sentences.finding("watermark", "not_searched"), ()
     from countenance.provenance.watermark import find_watermark, frames_to_search
@@ -207,7 +207,7 @@ def _watermark(
         payload = claimed
     finding = _mark(payload, traces=found.traces, claimed=claimed)
     if found.secret_payload is None:
-        return finding, () if payload is not None else found.evidence
+        return finding, found.evidence if payload is None and claimed is None else ()
     public = "the public one was not found" if found.payload is None else f"the public one says {found.payload.hex()}"
     same = found.payload == payload
     said = "This computer's secret watermark says the same." if same else f"That is its secret watermark; {public}."

@@ -1,6 +1,7 @@
 """A guided model with fixed weights as ONNX Runtime executes it on the CPU: the same sums, a third sooner than torch.
 
-The graph is written down here operator by operator; torch's own exporter would bring its warnings and its guesses.
+The graph is written down here operator by operator; torch's own exporter would bring its warnings and its guesses. All
+is float32: a preset's lower precision is for CUDA, where torch paints.
 """
 
 from __future__ import annotations
@@ -11,8 +12,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from countenance.perception.session import OnnxSession
 from countenance.training.convolution import doubled_weights
 from countenance.training.model import GuidedModel, GuidedOutput, mask_start, start_of
+from countenance.training.presets import LATENT_SIDE
 
 if TYPE_CHECKING:
     from onnx import NodeProto, TensorProto
@@ -22,7 +25,6 @@ if TYPE_CHECKING:
 __all__ = ["ExportedModel"]
 
 _OPSET, _IR = 17, 8
-_THREADS = 2  # as the other networks have: more hardly help layers this small
 
 
 def _unshuffled(weight: Float32) -> Float32:
@@ -100,8 +102,7 @@ def _graph_of(model: GuidedModel, person: str) -> bytes:
     graph = _Graph()
     latent = graph.add("Flatten", graph.through("driver", encoder.down), axis=1)
     latent = graph.linear(graph.leaky(graph.linear(latent, encoder.squeeze)), encoder.spread)
-    side = int((encoder.spread.out_features // encoder.latent_channels) ** 0.5)
-    shape = np.array([-1, encoder.latent_channels, side, side], np.int64)
+    shape = np.array([-1, encoder.latent_channels, LATENT_SIDE, LATENT_SIDE], np.int64)
     latent = graph.leaky(graph.add("Reshape", latent, shape))  # type: ignore[arg-type]  # a shape is of integers
     seen = [graph.through("given", decoder.enter)]
     for scale in decoder.inner:
@@ -133,16 +134,8 @@ class ExportedModel:
     """
 
     def __init__(self, model: GuidedModel, person: str) -> None:
-        import onnxruntime
-
         self._person, self._input_size = person, model.input_size
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads, options.inter_op_num_threads = _THREADS, 1
-        options.log_severity_level = 3
-        # Spinning workers would burn the cores that decode and encode between two batches.
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        graph = _graph_of(model, person)
-        self._session = onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
+        self._session = OnnxSession(_graph_of(model, person))
 
     @torch.no_grad()
     def __call__(self, driver: Tensor, reference: Tensor, light: Tensor, face: Tensor, person: str) -> GuidedOutput:
@@ -159,5 +152,5 @@ class ExportedModel:
         start = start_of(reference, light, face)
         given = torch.cat([start - 0.5, light - 0.5, face], 1)
         inputs = {"driver": (driver - 0.5).contiguous().numpy(), "given": given.contiguous().numpy()}
-        painted = torch.from_numpy(self._session.run(None, inputs)[0])
+        painted = torch.from_numpy(self._session.run(inputs)[0])
         return GuidedOutput(start + painted[:, :3], painted[:, 3:] + mask_start(face))

@@ -1,9 +1,10 @@
 """Retrieve and warp: what the lender's own crops say about a wanted geometry, before anything is learned.
 
-For a wanted geometry the nearest crops are looked up twice, by eyes and by mouth (each with the head's pose), warped
-there by the mesh and blended with weights that change continuously, so that no crop pops in. The performer's
-expression goes onto the lender's own mean shape in the pose-free frame (performer − performer's mean + lender's mean;
-see :mod:`countenance.training.closing` for what is closed).
+For a wanted geometry the nearest crops are looked up twice, by eyes and by mouth (each with the head's pose), blended
+on the canonical mesh with weights that change continuously, so that no crop pops in, and warped there from it; eyes and
+lips straight from the crops (see :mod:`countenance.training.unwrapped`). The performer's expression goes onto the
+lender's own mean shape in the pose-free frame (performer − performer's mean + lender's mean; see
+:mod:`countenance.training.closing` for what is closed).
 """
 
 from __future__ import annotations
@@ -208,8 +209,7 @@ class Gallery:
     :func:`countenance.training.unwrapped.blend`; ``points_xy`` float32 ``(N, 478, 2)`` in crop pixels; ``mean_cm``
     float64 ``(478, 3)``; ``eyes`` and ``mouth`` float32 ``(N, D)`` descriptors; ``moment`` int64 ``(N, 2)``: source and
     frame index, by which training avoids a face's neighbours in time; ``areas`` float32 ``(N, 468)``, see
-    :func:`countenance.training.mesh.vertex_areas`; ``skin`` float32 ``(SKIN_GRID, SKIN_GRID, 3)``, see
-    :func:`countenance.training.skin.own_skin`.
+    :func:`countenance.training.mesh.vertex_areas`.
     """
 
     unwrapped: Callable[[int], Unwrapped]
@@ -220,7 +220,6 @@ class Gallery:
     mouth: Float32
     moment: NDArray[np.int64]
     areas: Float32
-    skin: Float32
 
     @classmethod
     def build(
@@ -242,13 +241,13 @@ class Gallery:
         eyes = np.stack([e for e, _ in described])
         mouth = np.stack([m for _, m in described])
         areas = np.stack([vertex_areas(points) for points in points_xy])
-        skin = own_skin(rgba, points_xy, areas)
+        base = _base(own_skin(rgba, points_xy, areas), rgba.shape[1])
         kept = lru_cache(maxsize=max(keep_bytes // unwrapped_bytes(rgba.shape[1]), 2 * NEIGHBOURS))
 
         def unwrapped(number: int) -> Unwrapped:
             return unwrap(rgba[number], points_xy[number])
 
-        return cls(kept(unwrapped), _base(skin, rgba.shape[1]), points_xy, mean, eyes, mouth, moment, areas, skin)
+        return cls(kept(unwrapped), base, points_xy, mean, eyes, mouth, moment, areas)
 
     def distances(self, eyes: Float32, mouth: Float32) -> tuple[Float32, Float32]:
         """Distance of every crop to a pair of descriptors, by eyes and by mouth: two float32 ``(N,)``."""

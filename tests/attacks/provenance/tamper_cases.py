@@ -220,7 +220,6 @@ def _parent_in_store(world: World) -> Iterator[Files]:
     yield {"f.mp4": flipped(world.child, start + first)}
 
 
-OLD = {"begins": _ago(900), "ends": _ago(10)}
 NOT_BYTES = {"integrity": "intact", "signature": "valid"}
 SIGNED = NOT_BYTES | {"trust": "trusted"}
 LOST = {"integrity": "absent", "signature": "absent", "trust": "absent"}
@@ -261,21 +260,21 @@ CASES = [
         "expired",
         "certificate over, no timestamp",
         UNPROVEN,
-        _certificate(**OLD),
+        _certificate(**EXPIRED),
         NOT_BYTES | {"trust": "outside_validity", "time": "expired"},
     ),
     Case(
         "expired, stamped",
         "certificate over, trusted timestamp from its days",
         HOLDS,
-        _stamped(100, **OLD),
+        _stamped(100, **EXPIRED),
         SIGNED | {"time": "stamped"},
     ),
     Case(
         "stamped too late",
         "certificate over, trusted timestamp from after its end",
         UNPROVEN,
-        _stamped(5, **OLD),
+        _stamped(5, **EXPIRED),
         NOT_BYTES | {"trust": "outside_validity", "time": "stamped_outside"},
     ),
     Case(

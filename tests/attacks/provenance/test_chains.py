@@ -10,7 +10,7 @@ from chains import CHAINS, EXPIRED, Chain
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ed25519
-from cryptography.x509.oid import ExtendedKeyUsageOID
+from cryptography.x509.oid import ExtendedKeyUsageOID, ExtensionOID
 from forge import Authority, certificate, name
 
 from countenance.cli import run
@@ -56,7 +56,7 @@ def test_what_comes_along_vouches_for_nothing() -> None:
     assert trusted(theirs, datetime.now(UTC), theirs.authority_pem)
 
 
-def _authority(key: ed25519.Ed25519PrivateKey, *, ca: bool) -> x509.Certificate:
+def _authority(key: ed25519.Ed25519PrivateKey, *more: x509.ExtensionType, ca: bool = True) -> x509.Certificate:
     """As `openssl req -x509` makes it: without key usage."""
     own = name("Plain authority")
     draft = (
@@ -69,8 +69,20 @@ def _authority(key: ed25519.Ed25519PrivateKey, *, ca: bool) -> x509.Certificate:
         .not_valid_after(datetime.now(UTC) + timedelta(days=9))
         .add_extension(x509.BasicConstraints(ca=ca, path_length=None), critical=True)
     )
+    for extension in more:
+        draft = draft.add_extension(extension, critical=True)
     edwards = isinstance(key, ed25519.Ed25519PrivateKey)
     return draft.sign(key, None if edwards else hashes.SHA256())
+
+
+def _key_usage(**given: bool) -> x509.KeyUsage:
+    names = ("digital_signature", "content_commitment", "key_encipherment", "data_encipherment", "key_agreement")
+    names += ("key_cert_sign", "crl_sign", "encipher_only", "decipher_only")
+    return x509.KeyUsage(**(dict.fromkeys(names, False) | given))
+
+
+UNREADABLE_NAME = x509.UnrecognizedExtension(ExtensionOID.SUBJECT_ALTERNATIVE_NAME, bytes.fromhex("3004a3023000"))
+"""Another name of the signer, of a kind that cryptography does not read (an X.400 address)."""
 
 
 @pytest.mark.parametrize("edwards", [False, True])
@@ -83,13 +95,19 @@ def test_authorities_made_by_hand(edwards: bool) -> None:
         made = {"issuer": "Plain authority", "hashed_by": None if edwards else hashes.SHA256()} | change
         return certificate(leaf, key, **made)  # type: ignore[arg-type]
 
-    plain = _authority(key, ca=True)
+    plain = _authority(key)
     assert leads_to_known_authority([signer()], [plain], now)
     assert not leads_to_known_authority([signer()], [plain], now + timedelta(days=10))
     assert not leads_to_known_authority([signer(ends=now - timedelta(hours=1))], [plain], now)
     assert not leads_to_known_authority([signer(use=x509.ObjectIdentifier("1.3.6.1.5.5.7.3.1"))], [plain], now)
     assert not leads_to_known_authority([signer()], [_authority(key, ca=False)], now)
     assert not leads_to_known_authority([signer(issuer="Another")], [plain], now)
+    assert not leads_to_known_authority([signer(more=UNREADABLE_NAME)], [plain], now)
+    unheard_of = x509.UnrecognizedExtension(x509.ObjectIdentifier("1.2.3.4"), b"\x05\x00")
+    for less in (_key_usage(digital_signature=True), unheard_of):
+        assert not leads_to_known_authority([signer()], [_authority(key, less)], now)
+    assert leads_to_known_authority([signer()], [_authority(key, _key_usage(key_cert_sign=True))], now)
+    assert not leads_to_known_authority([signer(more=unheard_of)], [plain], now)
 
 
 def test_the_command_trusts_whom_it_is_told_to(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import base64
 import json
+import shutil
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -83,6 +86,19 @@ class TestStrangers:
         with RegisterServer(Register(tmp_path)) as server:
             assert Served(server).get(path_of(FAINT))[0] == 503
 
+    @pytest.mark.parametrize("watermark", ["10203040", "102030405060", "no number"])
+    def test_a_register_with_an_id_of_another_form_is_damaged(
+        self, filled: Path, tmp_path: Path, ask: Callable[..., Trace], watermark: str
+    ) -> None:
+        shutil.copy(Register(filled).path, tmp_path)
+        with closing(sqlite3.connect(tmp_path / "register.sqlite")) as connection, connection:
+            connection.execute("INSERT INTO renders VALUES ('0', ?, 'video/mp4', x'00')", (watermark,))
+        with RegisterServer(Register(tmp_path)) as server:
+            assert Served(server).get(path_of(FAINT))[0] == 503
+        finding = ask(str(tmp_path)).finding
+        assert finding.state == "unreachable"
+        assert "is damaged" in finding.sentence
+
 
 class TestLies:
     def test_a_render_that_is_not_in_the_picture(self, ask: Callable[..., Trace], other: Registered) -> None:
@@ -117,7 +133,7 @@ class TestLies:
         assert (trace.finding.state, trace.trusted) == ("recognised", False)
         assert "whom this computer does not know" in trace.finding.sentence
 
-    @pytest.mark.parametrize("compared", [None, 0, -1, True, "5", 1.5, [5]])
+    @pytest.mark.parametrize("compared", [None, 0, -1, True, "5", 1.5, [5], 2**40 + 1, 10**400])
     def test_answers_of_another_form(self, entry: Registered, compared: object) -> None:
         answer = json.loads(write_answer(ID, [entry])) | {"compared": compared}
         with pytest.raises(ValueError, match="not an answer"):
