@@ -48,8 +48,8 @@ class Track:
     """One face followed through a shot.
 
     ``strong`` says whether it was ever found above the upper threshold, ``degrees`` how far it last leaned clockwise;
-    ``thumbnail`` float32 ``(12, 12)`` is its last look, of mean 0 and length 1; ``known_thumbnail`` that
-    of the last recognised, None while it changes.
+    ``thumbnail`` float32 ``(12, 12)`` is its last look, of mean 0 and length 1; ``known_thumbnail`` that of the last
+    recognised, None while it changes.
     """
 
     number: int

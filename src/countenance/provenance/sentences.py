@@ -163,8 +163,8 @@ SENTENCES: dict[str, dict[str, str]] = {
         "consent record {record_id}. So this is most likely a strongly compressed copy of that. It proves nothing of "
         "the copy: its bytes are other ones, what was changed cannot be told, and who studies the watermark can put "
         "it into another picture.",
-        "none_recognised": "No watermark could be read, and none that the register {where} knows stands out in the "
-        "picture. Another register may know one.",
+        "none_recognised": "No watermark could be read, and the register {where} recognises none in the picture (one "
+        "that is served as plain files never does). Another register may know one.",
         "unknown": "The register {where} does not know this watermark ({payload}). Another register may.",
         "false": "The register {where} answers with credentials that do not hold or are not those of this watermark "
         "({reason}). They are not relied on; tell whoever keeps it.",

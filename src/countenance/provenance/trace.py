@@ -177,9 +177,10 @@ class _Served:
         """The answer, or None where there is none."""
         from countenance.consent.https import get
 
+        url = f"{self.address}/v1/{what}"
         try:
             return get(
-                f"{self.address}/v1/{what}",
+                url,
                 "The register",
                 limit=_ANSWER_LIMIT,
                 seconds=_SECONDS,
@@ -191,7 +192,7 @@ class _Served:
             cause = error.__cause__
             if isinstance(cause, urllib.error.HTTPError) and cause.code == 404:
                 return None
-            raise LookupError(str(error)) from error
+            raise LookupError(str(error).replace(url, self.address)) from error  # evidence fills a screen
 
 
 def traced(result: Verification, register: AsksRegister, trusted_pem: str) -> Verification:

@@ -2,8 +2,9 @@
 
 Reading must find one of 2^64 code words; telling which of a register's is there is an easier question, and needs about
 half of the mark's power. A known word is laid against what each code bit says. By chance, whatever the picture shows,
-that sum is one of random signs, whose tail is at most 3.18 times the normal one (Bentkus, Dzindzalieta 2015), so the
-height that is asked for follows from how many words are compared.
+that sum is one of random signs, whose tail is at most 3.18 times the normal one if they are independent (Bentkus,
+Dzindzalieta 2015; parities of 64 such bits are taken for that), so the height that is asked for follows from how many
+words are compared.
 """
 
 from __future__ import annotations

@@ -49,8 +49,7 @@ _IRIS_SHIFT = 0.3  # 0.3 9.2°, 0.45 7.9°, 0.7 6.8°. And how far a source's ir
 _FLAT = 1.3  # eyes are wider than high
 _BESIDE = 0.15  # how far beside its triangle a pixel may lie, as a barycentric coordinate
 _SLIVER = 1.0  # grid cells: twice the area under which a triangle is left to its neighbours
-_ALL = slice(None)
-_WHOLE = (_ALL, _ALL)
+_WHOLE = (slice(None), slice(None))
 
 
 EYE_RIGHT = (33, 7, 163, 144, 145, 153, 154, 155, 133, 173, 157, 158, 159, 160, 161, 246)
@@ -216,14 +215,12 @@ class RasterMesh:
         opening = float(np.linalg.norm(source_xy[upper] - source_xy[lower])) / width
         offset *= min(1.0, _IRIS_SHIFT * width / length) * float(smoothstep(np.array((opening - 0.05) / 0.1)))
         # The bend's cells, and those of them that the map has.
-        inside, share = [], bend.share
-        for axis, bent in enumerate((bend.rows, bend.columns)):
-            low, high = max(bent.start - first[axis], 0), min(bent.stop - first[axis], mapping.shape[axis])
-            share = share[
-                (slice(None),) * axis + (slice(low + first[axis] - bent.start, high + first[axis] - bent.start),)
-            ]
-            inside.append(slice(low, high))
-        mapping[tuple(inside)] += (share[..., None] * offset).astype(np.float32)
+        inside, bent = [], []
+        for axis, cells in enumerate((bend.rows, bend.columns)):
+            low, high = max(cells.start, first[axis]), min(cells.stop, first[axis] + mapping.shape[axis])
+            inside.append(slice(low - first[axis], high - first[axis]))
+            bent.append(slice(low - cells.start, high - cells.start))
+        mapping[tuple(inside)] += (bend.share[tuple(bent)][..., None] * offset).astype(np.float32)
 
     def interpolate(self, vertex_values: Float32) -> Float32:
         """A value per landmark spread over the grid; 0 outside the ring.

@@ -161,7 +161,11 @@ class TestLies:
     )
     def test_answers_that_are_none(self, ask: Callable[..., Trace], answer: Callable, state: str) -> None:
         with liar(answer) as (address, _):
-            assert ask(address).finding.state == state
+            finding = ask(address).finding
+        assert finding.state == state
+        assert path_of(FAINT)[-40:] not in finding.sentence  # over a thousand letters that tell nobody anything
+        if state == "unreachable":
+            assert f"cannot be reached at {address} (" in finding.sentence
 
 
 def height(evidence: bytes, payload: bytes) -> float:
