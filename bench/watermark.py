@@ -190,7 +190,7 @@ def secret_mark(every: int) -> dict[str, Any]:
 
 def unmarked(every: int) -> dict[str, Any]:
     """The distribution of everything that is compared with a threshold, over unmarked footage."""
-    heights, scores, aligned, readings, ids, evidence = [], [], [], [], 0, []
+    heights, scores, aligned, readings, ids, evidence, hinted = [], [], [], [], 0, [], 0
     footage = [make() for make in list(CASES.values())[::every]]
     footage += [performer("train_A", 75 * k) for k in range(0, 6, every)]
     footage += [performer("train_B", 75 * k) for k in range(0, 4, every)]
@@ -208,6 +208,7 @@ def unmarked(every: int) -> dict[str, Any]:
             readings.append(len(finder.readings))
             finding = finder.finding()
             ids += finding.payload is not None
+            hinted += finding.hinted
             evidence.append(finding.evidence)
     threshold = watermark_search.READABLE
     mu, sigma = mean(heights), pstdev(heights)
@@ -231,7 +232,7 @@ def unmarked(every: int) -> dict[str, Any]:
         "fixed_part_over_all_sizes_and_places": spread(aligned) | {"percentiles_50_90_99_99.9": percentiles(aligned)},
         "traces_threshold": 8.0,
         "histogram_of_word_height": histogram(heights),
-        "recognition": recognition(evidence),
+        "recognition": recognition(evidence) | {"hinted": hinted},
     }
 
 

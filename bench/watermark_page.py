@@ -86,7 +86,7 @@ def recognition(row: dict[str, Any]) -> str:
         f"{row['searches']} searches of unmarked stretches, each against {row['known_ids']:,} known ids: "
         f"{row['recognised']} recognised; {row['words_compared']:,} heights, the highest {row['highest']:.1f}. Needed: "
         + ", ".join(f"{height:.1f} among {int(n):,}" for n, height in row["needed_of"].items())
-        + ".\n",
+        + f". Part of a mark seemed to show in {row['hinted']} of them, so that a served register would be asked.\n",
         "| height | so many stood above it | expected of a normal distribution |",
         "|---|---|---|",
     ]

@@ -51,7 +51,9 @@ def crowded(filled: Path, entry: Registered, tmp_path: Path) -> Path:
 
 
 def trace_by(evidence: tuple[bytes, ...], where: str, footage: Path, identity: SigningIdentity) -> Trace:
-    result = traced(replace(copy_with(footage, None), unread=evidence), register_at(where), identity.authority_pem)
+    result = traced(
+        replace(copy_with(footage, None), unread=evidence, hinted=True), register_at(where), identity.authority_pem
+    )
     assert result.trace is not None
     assert result.verdict == "unproven"
     return result.trace
@@ -128,3 +130,30 @@ def test_what_the_credentials_state_is_looked_for_when_it_cannot_be_read(
     unmarked = verify_file(sign(tmp_path / "unmarked.mp4", unsigned=swap), trusted_pem=identity.authority_pem)
     assert unmarked.marks.watermark.state == "missing"
     assert unmarked.unread == ()  # its credentials say which mark it had: no register is asked
+
+
+def test_a_register_elsewhere_is_not_asked_about_footage_in_which_nothing_of_a_mark_shows(
+    footage: Path, faint: Path, filled: Path, identity: SigningIdentity
+) -> None:
+    asked: list[tuple[bytes, ...]] = []
+
+    class Elsewhere:
+        name, is_elsewhere = "that somebody keeps", True
+
+        def find(self, watermark: str) -> tuple[Registered, ...]:
+            raise AssertionError(watermark)
+
+        def recognise(self, evidence: tuple[bytes, ...]) -> None:
+            asked.append(evidence)
+
+    quiet = verify_file(footage, trusted_pem="")
+    assert quiet.unread
+    assert not quiet.hinted
+    result = traced(quiet, Elsewhere(), identity.authority_pem)
+    assert result.trace is not None
+    assert (result.trace.finding.state, asked) == ("nothing_to_ask", [])
+    faintly = verify_file(faint, trusted_pem="")
+    assert faintly.hinted
+    result = traced(faintly, Elsewhere(), identity.authority_pem)
+    assert result.trace is not None
+    assert (result.trace.finding.state, asked) == ("none_recognised", [faintly.unread])

@@ -73,7 +73,7 @@ class Verification:
     ``attestation`` is the account that somebody signed together with the recording, where there is one; ``trace`` what
     a register answered, where one was asked; ``signer`` the name in the certificate, made fit for a terminal;
     ``unread`` what the bits of a watermark say that could not be read and that the file's credentials do not state, for
-    a register that may know it.
+    a register that may know it; ``hinted`` whether any part of one shows.
     """
 
     path: Path
@@ -91,6 +91,7 @@ class Verification:
     trace: Trace | None = None
     signer: str | None = None
     unread: tuple[bytes, ...] = ()
+    hinted: bool = False
 
     @property
     def verdict(self) -> Verdict:

@@ -79,6 +79,11 @@ class AsksRegister(Protocol):
         """Where it is, in messages."""
         ...
 
+    @property
+    def is_elsewhere(self) -> bool:
+        """Whether somebody else learns what it is asked."""
+        ...
+
     def find(self, watermark: str) -> tuple[Registered, ...]:
         """The renders that carry a watermark.
 
@@ -128,6 +133,7 @@ def register_at(where: str, *, context: ssl.SSLContext | None = None) -> AsksReg
 @dataclass(frozen=True, slots=True)
 class _Local:
     register: Register
+    is_elsewhere = False
 
     @property
     def name(self) -> str:
@@ -154,6 +160,7 @@ def _asked() -> Iterator[None]:
 class _Served:
     address: str
     context: ssl.SSLContext | None
+    is_elsewhere = True
 
     @property
     def name(self) -> str:
@@ -200,7 +207,8 @@ def traced(result: Verification, register: AsksRegister, trusted_pem: str) -> Ve
 
     The register is asked only when the file's own credentials do not state the watermark. It is told the watermark that
     was read and nothing else; or, where none could be read, what each of its 127 bits says in up to eight readings,
-    from which no picture can be made. The verdict stays what the file's own bytes say.
+    from which no picture can be made. A register elsewhere learns that only where part of a mark shows, which it seldom
+    does in other footage. The verdict stays what the file's own bytes say.
 
     Args:
         result: of the file, searched for a watermark.
@@ -211,7 +219,7 @@ def traced(result: Verification, register: AsksRegister, trusted_pem: str) -> Ve
     try:
         if mark.state in _TRACEABLE:
             trace = _looked_up(mark.facts["payload"], register, facts, trusted_pem)
-        elif result.unread:
+        elif result.unread and (result.hinted or not register.is_elsewhere):
             trace = _recognised(result.unread, register, facts, trusted_pem)
         else:
             trace = Trace(finding("register", "nothing_to_ask", **facts))

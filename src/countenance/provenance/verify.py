@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
     from countenance.consent.revoke import Revoked
     from countenance.provenance.manifest import RenderClaim
+    from countenance.provenance.watermark import WatermarkFinding
 
 __all__ = ["Consent", "ConsentFacts", "Finding", "Marks", "Verification", "verify_file"]
 
@@ -99,7 +100,7 @@ def verify_file(
     claim = read_claim(evidence.active) if evidence.active is not None and intact else None
     attestation = None if claim is not None else attestation_of(path, evidence, decode=search_watermark)
     account = attestation.account if attestation is not None and intact else None
-    watermark, unread = _watermark(path, claim, search=search_watermark, secret=secret)
+    watermark, found = _watermark(path, claim, search=search_watermark, secret=secret)
     return Verification(
         path=path,
         integrity=evidence.integrity,
@@ -114,7 +115,8 @@ def verify_file(
         codes=tuple(sorted(evidence.failures | evidence.delta_failures)),
         attestation=attestation,
         signer=None if evidence.active is None else evidence.signer,
-        unread=unread,
+        unread=() if found is None else found.evidence,
+        hinted=found is not None and found.hinted,
     )
 
 
@@ -189,17 +191,17 @@ def _screens(evidence: Evidence, claim: RenderClaim | None) -> Finding:
 
 def _watermark(
     path: Path, claim: RenderClaim | None, *, search: bool, secret: bytes | None
-) -> tuple[Finding, tuple[bytes, ...]]:
-    """The finding, and the evidence of a mark that could not be read and that no credentials state."""
+) -> tuple[Finding, WatermarkFinding | None]:
+    """The answer, and what was found where that could not be read and no credentials state it."""
     if not search:
-        return sentences.finding("watermark", "not_searched"), ()
+        return sentences.finding("watermark", "not_searched"), None
     from countenance.provenance.watermark import find_watermark, frames_to_search
     from countenance.provenance.watermark_recognise import recognise
 
     try:
         found = find_watermark(frames_to_search(path), secret)
     except MediaError:
-        return sentences.finding("watermark", "unreadable"), ()
+        return sentences.finding("watermark", "unreadable"), None
     claimed = claim.watermark_id if claim is not None else None
     # Who has this program can put a public mark on anything, and take it off: where the two differ, the secret tells.
     payload = found.secret_payload or found.payload
@@ -207,11 +209,11 @@ def _watermark(
         payload = claimed
     finding = _mark(payload, traces=found.traces, claimed=claimed)
     if found.secret_payload is None:
-        return finding, found.evidence if payload is None and claimed is None else ()
+        return finding, found if payload is None and claimed is None else None
     public = "the public one was not found" if found.payload is None else f"the public one says {found.payload.hex()}"
     same = found.payload == payload
     said = "This computer's secret watermark says the same." if same else f"That is its secret watermark; {public}."
-    return replace(finding, sentence=f"{finding.sentence} {said}"), ()
+    return replace(finding, sentence=f"{finding.sentence} {said}"), None
 
 
 def _mark(payload: bytes | None, *, traces: bool, claimed: bytes | None) -> Finding:

@@ -32,7 +32,9 @@ def path_of(*evidence: bytes) -> str:
 @pytest.fixture
 def ask(footage: Path, identity: SigningIdentity) -> Callable[..., Trace]:
     def run(where: str, evidence: bytes = FAINT, trusted_pem: str = identity.authority_pem) -> Trace:
-        result = traced(replace(copy_with(footage, None), unread=(evidence,)), register_at(where), trusted_pem)
+        result = traced(
+            replace(copy_with(footage, None), unread=(evidence,), hinted=True), register_at(where), trusted_pem
+        )
         assert result.trace is not None
         return result.trace
 
