@@ -240,11 +240,9 @@ def recognition(searches: list[tuple[bytes, ...]]) -> dict[str, Any]:
     """How high known ids stand in footage without a mark, against the normal tail that the threshold is taken from."""
     known, bounds = [*others()], np.arange(3.0, 7.01, 0.5)
     above, compared, recognised, highest = np.zeros(len(bounds)), 0, 0, 0.0
-    signs = watermark_recognise.signs_of(known)
     for evidence in searches:
         recognised += recognise(evidence, known) is not None
-        said = np.array([np.frombuffer(one, np.int8) for one in evidence], np.float32)
-        heights = (signs @ (said / np.linalg.norm(said, axis=1, keepdims=True)).T).ravel()
+        heights = watermark_recognise.heights(evidence, known).ravel()
         above += (heights[:, None] >= bounds).sum(axis=0)
         compared, highest = compared + heights.size, max(highest, float(heights.max()))
     return {

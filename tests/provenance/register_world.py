@@ -17,7 +17,8 @@ from countenance.provenance.sentences import finding
 from countenance.provenance.trace import Trace, register_at, traced
 from countenance.provenance.verify import verify_file
 from countenance.provenance.watermark import Watermarker
-from countenance.provenance.watermark_recognise import EVIDENCE_BYTES, packed, signs_of
+from countenance.provenance.watermark_pattern import layer_of
+from countenance.provenance.watermark_recognise import EVIDENCE_BYTES, packed
 
 ID = "1020304050"
 OTHER = "1122334455"
@@ -66,7 +67,7 @@ def trace_of(footage: Path, identity: SigningIdentity) -> TraceOf:
 def evidence_of(payload: bytes, strength: float, seed: int) -> bytes:
     """What the bits of a mark say that has so many standard deviations a bit; 1.1 are read."""
     noise = np.random.default_rng(seed).standard_normal(EVIDENCE_BYTES)
-    return packed(noise + strength * signs_of([payload])[0])
+    return packed(noise + strength * layer_of(None).signs([payload])[0])
 
 
 def weak_copy(frames: Iterable[np.ndarray], payload: bytes, size_hw: tuple[int, int]) -> list[np.ndarray]:

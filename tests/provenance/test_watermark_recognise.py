@@ -23,7 +23,6 @@ from countenance.provenance.watermark_recognise import (
     height_needed,
     packed,
     recognise,
-    signs_of,
     unpacked,
 )
 
@@ -72,7 +71,7 @@ def test_in_unmarked_footage_none_is_recognised(name: str) -> None:
     assert found.evidence
     assert recognise(found.evidence, OTHERS) is None
     said = np.array([np.frombuffer(one, np.int8) for one in found.evidence], np.float32)
-    heights = signs_of(OTHERS) @ (said / np.linalg.norm(said, axis=1, keepdims=True)).T
+    heights = layer_of(None).signs(OTHERS) @ (said / np.linalg.norm(said, axis=1, keepdims=True)).T
     assert abs(float(heights.mean())) < 0.02
     assert float(heights.std()) == pytest.approx(1.0, abs=0.02)  # whatever the picture shows
     assert float(heights.max()) < NormalDist().inv_cdf(1 - 1e-3 / heights.size)
@@ -82,7 +81,12 @@ def test_evidence_that_somebody_made_up_gains_nothing() -> None:
     """All of it on a few bits, or lifted from code words: heights stay those of random signs."""
     few = np.zeros(EVIDENCE_BYTES)
     few[:40] = 4.0
-    made_up = [packed(few), packed(4.0 * signs_of([PAYLOAD])[0]), bytes(EVIDENCE_BYTES), b"\x7f" * EVIDENCE_BYTES]
+    made_up = [
+        packed(few),
+        packed(4.0 * layer_of(None).signs([PAYLOAD])[0]),
+        bytes(EVIDENCE_BYTES),
+        b"\x7f" * EVIDENCE_BYTES,
+    ]
     assert recognise(made_up, OTHERS) is None
 
 
@@ -111,7 +115,7 @@ def test_said_to_be_chosen_from_more_it_must_stand_higher(weak: WatermarkFinding
 def test_many_words_are_the_same_as_one_by_one() -> None:
     layer = layer_of(None)
     payloads = [bytes(5), b"\xff" * 5, PAYLOAD, *OTHERS[:50]]
-    for payload, signs in zip(payloads, signs_of(payloads), strict=True):
+    for payload, signs in zip(payloads, layer.signs(payloads), strict=True):
         word = bch.encode(int.from_bytes(payload + layer.tag(payload), "big"))
         assert [word >> i & 1 for i in range(bch.WORD_BITS)] == [int(sign < 0) for sign in signs]
 

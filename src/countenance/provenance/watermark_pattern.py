@@ -17,6 +17,8 @@ import numpy as np
 from countenance.provenance import bch
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
     from countenance.types import Float32
@@ -54,11 +56,20 @@ class Layer(NamedTuple):
         """What this layer adds for a payload to frames of this size or shape, float32 ``(GRID, GRID)`` of mean square
         1; each frequency is as strong as that power of its coarseness.
         """
-        word = bch.encode(int.from_bytes(payload + self.tag(payload), "big"))
-        signs = 1.0 - 2.0 * np.array([word >> i & 1 for i in range(bch.WORD_BITS)], np.float32)  # bit 0 first
         values = self.sign.copy()
-        values[: len(self.bit)] *= signs[self.bit]
+        values[: len(self.bit)] *= self.signs([payload])[0, self.bit]
         return self._picture(values * self.coarseness(size_hw) ** power)
+
+    def signs(self, payloads: Sequence[bytes]) -> Float32:
+        """The code words of payloads, float32 ``(N, 127)`` of 1 for a bit 0 and -1 for a bit 1, bit 0 first.
+
+        Raises:
+            ValueError: a payload has not five bytes.
+        """
+        if any(len(payload) != PAYLOAD_BYTES for payload in payloads):
+            raise ValueError(f"Layer: expected payloads of {PAYLOAD_BYTES} bytes")
+        data = np.frombuffer(b"".join(payload + self.tag(payload) for payload in payloads), np.uint8)
+        return (1.0 - 2.0 * bch.encode_many(data.reshape(len(payloads), -1))).astype(np.float32)
 
     def sync(self) -> Float32:
         """The part that is the same for every payload, all waves alike, float32 ``(GRID, GRID)``."""

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from countenance.provenance import bch
-from countenance.provenance.watermark_pattern import PAYLOAD_BYTES, layer_of
+from countenance.provenance.watermark_pattern import layer_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -29,9 +29,9 @@ __all__ = [
     "READINGS",
     "Recognised",
     "height_needed",
+    "heights",
     "packed",
     "recognise",
-    "signs_of",
     "unpacked",
 ]
 
@@ -81,6 +81,18 @@ def height_needed(readings: int, known: int) -> float:
     return -NormalDist().inv_cdf(CHANCE / (_RANDOM_SIGNS * max(readings, 1) * max(known, 1)))
 
 
+def heights(evidence: Sequence[bytes], payloads: Sequence[bytes]) -> Float32:
+    """How far each word stands out in each reading, in standard deviations: float32 ``(len(payloads), len(evidence))``.
+
+    Args:
+        evidence: see :func:`packed`.
+        payloads: of five bytes each.
+    """
+    said = np.array([np.frombuffer(one, np.int8) for one in evidence], np.float32).reshape(-1, EVIDENCE_BYTES)
+    said /= np.maximum(np.linalg.norm(said, axis=1, keepdims=True), 1e-6)
+    return np.asarray(layer_of(None).signs(payloads) @ said.T, np.float32)
+
+
 def recognise(evidence: Sequence[bytes], known: Iterable[bytes], count: int | None = None) -> Recognised | None:
     """The known watermark that the picture carries, or None.
 
@@ -94,22 +106,11 @@ def recognise(evidence: Sequence[bytes], known: Iterable[bytes], count: int | No
     """
     if len(evidence) > READINGS or any(len(one) != EVIDENCE_BYTES for one in evidence):
         raise ValueError(f"recognise: expected up to {READINGS} times {EVIDENCE_BYTES} bytes of evidence")
-    said = np.array([np.frombuffer(one, np.int8) for one in evidence], np.float32).reshape(-1, EVIDENCE_BYTES)
-    said /= np.maximum(np.linalg.norm(said, axis=1, keepdims=True), 1e-6)
     best, compared, rest = Recognised(b"", -np.inf), 0, iter(known)
     while payloads := list(islice(rest, _AT_ONCE)):
         compared += len(payloads)
-        heights = np.max(signs_of(payloads) @ said.T, axis=1, initial=-np.inf)
-        highest = int(np.argmax(heights))
-        if heights[highest] > best.height:
-            best = Recognised(payloads[highest], float(heights[highest]))
+        of_each = np.max(heights(evidence, payloads), axis=1, initial=-np.inf)
+        highest = int(np.argmax(of_each))
+        if of_each[highest] > best.height:
+            best = Recognised(payloads[highest], float(of_each[highest]))
     return best if best.height >= height_needed(len(evidence), compared if count is None else count) else None
-
-
-def signs_of(payloads: Sequence[bytes]) -> Float32:
-    """The code words of payloads in the public layer, float32 ``(N, 127)`` of 1 for a bit 0 and -1 for a bit 1."""
-    if any(len(payload) != PAYLOAD_BYTES for payload in payloads):
-        raise ValueError(f"recognise: expected payloads of {PAYLOAD_BYTES} bytes")
-    layer = layer_of(None)
-    data = np.frombuffer(b"".join(payload + layer.tag(payload) for payload in payloads), np.uint8)
-    return (1.0 - 2.0 * bch.encode_many(data.reshape(len(payloads), -1))).astype(np.float32)

@@ -20,7 +20,7 @@ from countenance.provenance.identity import SigningIdentity
 from countenance.provenance.register import Register, Registered, read_recognition, write_answer
 from countenance.provenance.register_server import RECOGNITION_COSTS, RegisterServer
 from countenance.provenance.trace import Trace, register_at, traced
-from countenance.provenance.watermark_recognise import EVIDENCE_BYTES, READINGS
+from countenance.provenance.watermark_recognise import EVIDENCE_BYTES, READINGS, heights
 
 FAINT = evidence_of(bytes.fromhex(ID), 0.9, 4)
 
@@ -114,7 +114,7 @@ class TestLies:
         evidence = next(
             made
             for seed in range(200)
-            if 6.0 < height(made := evidence_of(bytes.fromhex(ID), 0.66, seed), bytes.fromhex(ID)) < 6.7
+            if 6.0 < heights([made := evidence_of(bytes.fromhex(ID), 0.66, seed)], [bytes.fromhex(ID)])[0, 0] < 6.7
         )
         with liar(body(write_answer(ID, [entry], 1))) as (address, _):
             assert ask(address, evidence).finding.state == "none_recognised"
@@ -168,10 +168,3 @@ class TestLies:
         assert path_of(FAINT)[-40:] not in finding.sentence  # over a thousand letters that tell nobody anything
         if state == "unreachable":
             assert f"cannot be reached at {address} (" in finding.sentence
-
-
-def height(evidence: bytes, payload: bytes) -> float:
-    from countenance.provenance.watermark_recognise import signs_of
-
-    said = np.frombuffer(evidence, np.int8).astype(np.float32)
-    return float(signs_of([payload])[0] @ said / np.linalg.norm(said))
